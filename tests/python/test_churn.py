@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+# timeout: 180
+"""100,000 threads made and joined leave nothing behind.
+
+Ten rounds; after the last one file descriptors, mappings and kernel threads
+are those after the second, and resident memory is within 1 MB of it.
+"""
+import gc
+import os
+import socket
+import threading
+import time
+import unittest
+
+import support
+
+ROUNDS = 10
+BATCH = 100
+BATCHES = 100 if support.GREEN else 5
+
+
+def usage():
+    """What the process holds, with resident memory counted exactly."""
+    gc.collect()
+    with open('/proc/self/smaps_rollup') as f:
+        rss = next(int(line.split()[1]) for line in f
+                   if line.startswith('Rss:'))
+    with open('/proc/self/maps') as f:
+        mappings = sum(1 for _ in f)
+    return {'fds': len(os.listdir('/proc/self/fd')), 'mappings': mappings,
+            'kernel threads': support.kernel_threads(), 'rss_kb': rss}
+
+
+class Churn(unittest.TestCase):
+    def setUp(self):
+        self.local = threading.local()
+        self.lock = threading.Lock()
+        self.left, self.right = socket.socketpair()
+        self.addCleanup(self.left.close)
+        self.addCleanup(self.right.close)
+        self.bodies = (self.nothing, self.locals, self.sleep, self.memory,
+                       self.talk)
+
+    def nothing(self):
+        pass
+
+    def locals(self):
+        self.local.value = [0] * 100
+
+    def sleep(self):
+        time.sleep(0)
+
+    def memory(self):
+        for size in (700, 5000, 200000):
+            bytearray(size)
+
+    def talk(self):
+        with self.lock:
+            self.left.send(b'x')
+            self.right.recv(1)
+
+    def round(self):
+        for _ in range(BATCHES):
+            threads = [threading.Thread(target=self.bodies[i % 5])
+                       for i in range(BATCH)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join(support.HANG)
+
+    def test_create_and_join(self):
+        usage()
+        for number in range(ROUNDS):
+            self.round()
+            if number == 1:
+                support.wait_until(lambda: support.kernel_threads() <= 2)
+                second = usage()
+        support.wait_until(lambda: support.kernel_threads() <= 2)
+        last = usage()
+        grown = last.pop('rss_kb') - second.pop('rss_kb')
+        if not support.GREEN:  # glibc's own stack cache is what varies
+            del last['mappings'], second['mappings']
+        self.assertEqual(last, second)
+        self.assertLessEqual(grown, 1024)
+        self.assertEqual(threading.active_count(), 1)
+
+
+if __name__ == '__main__':
+    support.main()
