@@ -1,12 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """CPU time per request of a keep-alive server, beside its peers.
 
-Every contestant serves the same load from a fresh process in each round.  Two
-settings: the server alone on one core with the load on another, which shows
-what a request costs and nothing else; and both free on two cores, as people
-run it, where native threads fight over the GIL across cores.
+Every contestant serves the same load from a fresh process in each round.
+"pinned" has the server alone on one core and the load on another: what a
+request costs and nothing else.  "free" lets the server have two cores, as
+people run it, with a client process for each core.
+
+The number of client processes matters to native threads and to nobody else.
+A single one occupies one core and wakes the server's threads from there, and
+on an otherwise quiet machine the kernel keeps them together on the core that
+is left, where they cannot fight over the GIL.  Requests that come from both
+cores, as from many clients or from the queues of a network card, wake them on
+both.  "free, one client" shows the difference and carries no goal.
 """
+import contextlib
 import os
+from dataclasses import dataclass, field
 
 import processes
 import rounds
@@ -20,11 +29,29 @@ NEEDS_MODULE = {'gevent': 'gevent', 'uvloop Protocol': 'uvloop'}
 CONNECTIONS = [64, 1000]
 WARM_UP = 4
 
-# (setting, connections): (whom green threads are held against, the most it may cost)
-GOALS = {('pinned', 64): (C_LOOP, 1.3), ('pinned', 1000): (C_LOOP, 1.8),
-         ('free', 64): (NATIVE, 0.45), ('free', 1000): (NATIVE, 0.3)}
 # A green server has its host and a watchdog; one more may just start or end.
 MOST_GREEN_KERNEL_THREADS = 4
+
+
+@dataclass
+class Setting:
+    name: str
+    what: str
+    server_cores: set
+    load_cores: set
+    clients: int                                # processes that make the load
+    peer: str = ''                              # whom green threads are held against
+    goals: dict = field(default_factory=dict)   # {connections: most times the peer's cost}
+
+
+def settings(one, other):
+    both = {one, other}
+    return [Setting('pinned', 'server pinned to one core, load to another',
+                    {one}, {other}, 1, C_LOOP, {64: 1.3, 1000: 1.8}),
+            Setting('free', 'two cores for all, a client process per core',
+                    both, both, 2, NATIVE, {64: 0.45, 1000: 0.3}),
+            Setting('free, one client', 'two cores for all, one client process',
+                    both, both, 1)]
 
 
 def commands():
@@ -39,38 +66,55 @@ def commands():
             and (name not in NEEDS_MODULE or processes.has_module(NEEDS_MODULE[name]))}
 
 
-def measure(name, command, connections, requests, server_cores, load_cores):
-    with processes.started(command, name, server_cores) as server:
+def measure(command, name, setting, connections, requests):
+    with processes.started(command, name, setting.server_cores) as server, \
+            contextlib.ExitStack() as stack:
         port = server.line().split()[1]
-        arguments = [port, connections, WARM_UP, requests, 15]
-        load_command = [processes.compile_c('load'), *map(str, arguments)]
-        with processes.started(load_command, 'load', load_cores) as load:
+        clients = setting.clients
+        load_command = [processes.compile_c('load'), port, *map(str, [
+            connections // clients, WARM_UP, requests // clients, 15])]
+        loads = [stack.enter_context(processes.started(load_command, 'load', setting.load_cores))
+                 for _ in range(clients)]
+        for load in loads:
             load.line()
-            threads = processes.kernel_threads(server.pid)
-            server_began, load_began = processes.cpu_ns(server.pid), processes.cpu_ns(load.pid)
+        threads = processes.kernel_threads(server.pid)
+        server_began = processes.cpu_ns(server.pid)
+        load_began = sum(processes.cpu_ns(load.pid) for load in loads)
+        for load in loads:
             load.tell('go')
-            _, wall_ns, wrong, least = load.line(20).split()
-            server_ns = processes.cpu_ns(server.pid) - server_began
-            processes.check_clock(server.pid)
-            load_ns = processes.cpu_ns(load.pid) - load_began
-    return {'us': server_ns / requests / 1e3, 'per_second': requests / int(wall_ns) * 1e9,
-            'busy': server_ns / int(wall_ns) * 100, 'load_busy': load_ns / int(wall_ns) * 100,
-            'least': int(least) / (requests / connections) * 100,
-            'threads': threads, 'wrong': int(wrong)}
+        done = [[int(word) for word in load.line().split()[1:]] for load in loads]
+        server_ns = processes.cpu_ns(server.pid) - server_began
+        load_ns = sum(processes.cpu_ns(load.pid) for load in loads) - load_began
+        processes.check_clock(server.pid)
+    wall_ns = max(ns for ns, _, _ in done)
+    return {'us': server_ns / requests / 1e3, 'per_second': requests / wall_ns * 1e9,
+            'busy': server_ns / wall_ns * 100, 'load_busy': load_ns / wall_ns * 100,
+            'least': min(least for _, _, least in done) / (requests / connections) * 100,
+            'threads': threads, 'wrong': sum(wrong for _, wrong, _ in done)}
 
 
 def judge(report, setting, connections, results):
+    where = f'{setting.name}, {connections} connections'
     for name, per_round in results.items():
         wrong = sum(result['wrong'] for result in per_round if result)
         if wrong:
-            report.fault(f'http {setting} {connections}: {name}: {wrong} wrong replies')
+            report.fault(f'{where}: {name}: {wrong} wrong replies')
     threads = rounds.largest(rounds.pluck(results.get(GREEN, []), 'threads'))
     if threads and threads > MOST_GREEN_KERNEL_THREADS:
-        report.fault(f'http {setting} {connections}: {threads} kernel threads: not green')
-    peer, limit = GOALS[setting, connections]
-    value = rounds.ratio(rounds.pluck(results.get(GREEN, []), 'us'),
-                         rounds.pluck(results.get(peer, []), 'us'))
-    report.goal(f'{setting}, {connections} connections: {GREEN} / {peer}', value, limit)
+        report.fault(f'{where}: {threads} kernel threads: not green')
+    if connections in setting.goals:
+        value = rounds.ratio(rounds.pluck(results.get(GREEN, []), 'us'),
+                             rounds.pluck(results.get(setting.peer, []), 'us'))
+        report.goal(f'{where}: {GREEN} / {setting.peer}', value, setting.goals[connections])
+
+
+def times(us, results, peer):
+    value = rounds.ratio(us, rounds.pluck(results.get(peer, []), 'us'))
+    return '-' if value is None else f'{value:.2f}'
+
+
+def whole(value):
+    return '-' if value is None else f'{value:.0f}'
 
 
 def show(report, title, results):
@@ -89,38 +133,19 @@ def show(report, title, results):
                          'requests/s', 'server %', 'load %', 'worst served %', 'threads'], rows)
 
 
-def times(us, results, peer):
-    value = rounds.ratio(us, rounds.pluck(results.get(peer, []), 'us'))
-    return '-' if value is None else f'{value:.2f}'
-
-
-def whole(value):
-    return '-' if value is None else f'{value:.0f}'
-
-
-def settings(cores):
-    """(name, what it is, cores of the server, cores of the load)"""
-    one, other = sorted(cores)[:2]
-    return [('pinned', 'server pinned to one core, load to another', {one}, {other}),
-            ('free', 'server and load free on two cores', {one, other}, {one, other})]
-
-
 def run(report, quick):
-    cores = os.sched_getaffinity(0)
-    if len(cores) < 2:
+    cores = sorted(os.sched_getaffinity(0))
+    count, requests = (2, 4000) if quick else (9, 20000)
+    contestants = commands() if len(cores) > 1 else {}
+    if not contestants:
         report.note('  not here: needs two cores')
-        for (setting, connections), (peer, limit) in GOALS.items():
-            report.goal(f'{setting}, {connections} connections: {GREEN} / {peer}', None, limit)
-        return
-    count, requests = (2, 4000) if quick else (11, 30000)
-    contestants = commands()
-    for setting, what, server_cores, load_cores in settings(cores):
+    for setting in settings(*cores[:2]) if contestants else settings(0, 0):
         for connections in CONNECTIONS:
             results = rounds.interleave(
                 list(contestants), count,
-                lambda name: measure(name, contestants[name], connections, requests,
-                                     server_cores, load_cores), report)
-            report.raw(f'{setting} {connections}', results)
-            show(report, f'{what}, {connections} connections '
+                lambda name: measure(contestants[name], name, setting, connections, requests),
+                report)
+            report.raw(f'{setting.name} {connections}', results)
+            show(report, f'{setting.name}: {setting.what}; {connections} connections '
                          f'({count} rounds of {requests} requests)', results)
             judge(report, setting, connections, results)

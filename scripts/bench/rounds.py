@@ -17,7 +17,7 @@ def interleave(contestants, count, measure, report):
     results = {one: [] for one in contestants}
     alive = list(contestants)
     for number in range(count):
-        turn = number % len(contestants)
+        turn = number % max(1, len(contestants))
         for one in contestants[turn:] + contestants[:turn]:
             result = None
             if one in alive:
