@@ -20,7 +20,7 @@ def run(report, quick):
     command = processes.program('create.py', *([300, 1000] if quick else [2000, 10000]))
     results = rounds.interleave(names, 2 if quick else 7,
                                 lambda name: json.loads(processes.run_once(command, name)),
-                                report)
+                                report, 'create')
     report.raw('runs', results)
     rows = []
     for key, what in WORK.items():

@@ -58,12 +58,12 @@ def show(report, results_of):
     for what, results in results_of.items():
         for name in (GREEN, NATIVE):
             values = [rounds.middle(rounds.pluck(results.get(name, []), key))
-                      for key in ('connect_s', 'query_s', 'cpu_s', 'threads')]
+                      for key in ('connect_s', 'query_s', 'all_s', 'cpu_s', 'threads')]
             threads = values.pop()
             rows.append([f'{what}, {name}']
                         + [None if value is None else f'{value:.2f}' for value in values]
                         + [None if threads is None else f'{threads:.0f}'])
-    report.table(f'{COUNT} threads', ['', 'connect', 'query', 'CPU', 'kernel threads'], rows)
+    report.table(f'{COUNT} threads', ['', 'connect', 'query', 'both', 'CPU', 'kernel threads'], rows)
 
 
 def judge(report, results_of):
@@ -90,7 +90,7 @@ def run(report, quick):
             command = processes.program('drivers.py', COUNT, SECONDS, port, *drivers)
             results_of[what] = rounds.interleave(
                 names, 1 if quick else 3,
-                lambda name: json.loads(processes.run_once(command, name, **variables)), report)
+                lambda name: json.loads(processes.run_once(command, name, **variables)), report, what)
         report.raw('runs', results_of)
         show(report, results_of)
         judge(report, results_of)

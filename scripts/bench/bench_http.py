@@ -144,7 +144,7 @@ def run(report, quick):
             results = rounds.interleave(
                 list(contestants), count,
                 lambda name: measure(contestants[name], name, setting, connections, requests),
-                report)
+                report, f'{setting.name}, {connections} connections')
             report.raw(f'{setting.name} {connections}', results)
             show(report, f'{setting.name}: {setting.what}; {connections} connections '
                          f'({count} rounds of {requests} requests)', results)

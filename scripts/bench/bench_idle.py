@@ -48,6 +48,7 @@ def run(report, quick):
     for where in ('recv', 'event'):
         for count in SIZES[:1] if quick else SIZES:
             results = rounds.interleave(contestants(), 1 if quick else 3,
-                                        lambda name: measure(name, count, where), report)
+                                        lambda name: measure(name, count, where), report,
+                                        f'{count} in {where}')
             report.raw(f'{where} {count}', results)
             show(report, f'{count} threads parked in {where}', results)

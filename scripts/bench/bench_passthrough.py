@@ -29,7 +29,7 @@ def measure_calls(name, where):
 def calls(report, where, title, quick):
     names = [name for name in (GREEN, NATIVE) if processes.is_here(name)]
     results = rounds.interleave(names, 3 if quick else 11,
-                                lambda name: measure_calls(name, where), report)
+                                lambda name: measure_calls(name, where), report, where)
     report.raw(where, results)
     native = {call: rounds.smallest(rounds.pluck(results[NATIVE], call))
               for call in results[NATIVE][0]}
@@ -55,7 +55,7 @@ def measure_memory(name):
 
 def memory(report, quick):
     names = [LAUNCHED, NATIVE] if processes.LAUNCHER.exists() else [NATIVE]
-    results = rounds.interleave(names, 3 if quick else 11, measure_memory, report)
+    results = rounds.interleave(names, 3 if quick else 11, measure_memory, report, 'memory')
     report.raw('memory', results)
     ours, native = rounds.middle(results.get(LAUNCHED, [])), rounds.middle(results[NATIVE])
     report.table('resident memory of a Python program that does nothing, kB',

@@ -26,7 +26,7 @@ def run(report, quick):
     command = processes.program('starve.py', library, 15 if quick else 60)
     names = [name for name in (GREEN, NATIVE) if processes.is_here(name)]
     results = rounds.interleave(names, 1 if quick else 3,
-                                lambda name: measure(name, command), report)
+                                lambda name: measure(name, command), report, 'starve')
     report.raw('runs', results)
     rows = []
     for name in (GREEN, NATIVE):

@@ -22,7 +22,7 @@ def run(report, quick):
     command = processes.program('ticker.py', 1 if quick else 2)
     results = rounds.interleave(names, 2 if quick else 5,
                                 lambda name: json.loads(processes.run_once(command, name)),
-                                report)
+                                report, 'ticker')
     report.raw('runs', results)
     rows = []
     for name in (GREEN, NATIVE):

@@ -16,7 +16,6 @@ import re
 import resource
 import select
 import subprocess
-import sysconfig
 import time
 from pathlib import Path
 
@@ -95,14 +94,17 @@ def compile_c(name, *flags, shared=False):
     if not target.exists() or target.stat().st_mtime < source.stat().st_mtime:
         target.parent.mkdir(parents=True, exist_ok=True)
         kind = ['-shared', '-fPIC'] if shared else []
-        subprocess.run([os.environ.get('CC', 'gcc'), '-std=gnu11', '-O2', '-Wall', '-Wextra',
-                        '-o', target, *kind, source, '-pthread', *flags], check=True)
+        command = [os.environ.get('CC', 'gcc'), '-std=gnu11', '-O2', '-Wall', '-Wextra',
+                   '-o', target, *kind, source, '-pthread', *flags]
+        try:
+            subprocess.run(command, check=True)
+        except (OSError, subprocess.CalledProcessError) as error:
+            raise Failed(f'cannot compile {source.name}: {error}') from None
     return str(target)
 
 
 def python_headers():
-    return '-I' + (python_output('import sysconfig; print(sysconfig.get_path("include"))')
-                   or sysconfig.get_path('include'))
+    return '-I' + python_output('import sysconfig; print(sysconfig.get_path("include"))')
 
 
 def program(name, *arguments):
@@ -116,10 +118,10 @@ def run_once(command, kind=NATIVE, timeout=30, **more):
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                               stdin=subprocess.DEVNULL, timeout=seconds_left(timeout))
     except subprocess.TimeoutExpired as error:
-        raise Failed(f'{kind}: no end within {error.timeout:.0f} s') from None
+        raise Failed(f'no end within {error.timeout:.0f} s') from None
     if done.returncode != 0:
         tail = done.stderr.strip().splitlines()[-1:] or ['no message']
-        raise Failed(f'{kind}: exit status {done.returncode}: {tail[0]}')
+        raise Failed(f'exit status {done.returncode}: {tail[0]}')
     return done.stdout
 
 

@@ -12,8 +12,8 @@ from statistics import median
 from processes import Failed
 
 
-def interleave(contestants, count, measure, report):
-    """Returns {contestant: [result or None, one a round]}."""
+def interleave(contestants, count, measure, report, what):
+    """Returns {contestant: [result or None, one a round]}; faults are told as being of `what`."""
     results = {one: [] for one in contestants}
     alive = list(contestants)
     for number in range(count):
@@ -25,7 +25,7 @@ def interleave(contestants, count, measure, report):
                     result = measure(one)
                 except Failed as error:
                     alive.remove(one)
-                    report.fault(f'{one}: {error}')
+                    report.fault(f'{what}: {one}: {error}')
             results[one].append(result)
     return results
 

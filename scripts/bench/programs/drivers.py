@@ -7,7 +7,7 @@ Each thread connects, waits at a barrier until all have connected, asks for an
 answer that takes SECONDS, and checks that it is its own.  Prints as JSON the
 time for all connects (the servers' own cost: PostgreSQL forks a process a
 connection), the time from the barrier to the last answer, which could at best
-be SECONDS, the CPU time of all, and the kernel threads in mid-flight.  With
+be SECONDS, both together, the CPU time, and the kernel threads in mid-flight.  With
 several drivers the threads are dealt out evenly.
 """
 import importlib
@@ -98,5 +98,5 @@ ended = time.monotonic()
 for error in errors:
     print(error, file=sys.stderr)
 print(json.dumps({'connect_s': connected - began, 'query_s': ended - connected,
-                  'cpu_s': time.process_time() - cpu_began, 'threads': kernel_threads,
-                  'wrong': right.count(False)}))
+                  'all_s': ended - began, 'cpu_s': time.process_time() - cpu_began,
+                  'threads': kernel_threads, 'wrong': right.count(False)}))
