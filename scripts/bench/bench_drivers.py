@@ -63,7 +63,8 @@ def show(report, results_of):
             rows.append([f'{what}, {name}']
                         + [None if value is None else f'{value:.2f}' for value in values]
                         + [None if threads is None else f'{threads:.0f}'])
-    report.table(f'{COUNT} threads', ['', 'connect', 'query', 'both', 'CPU', 'kernel threads'], rows)
+    report.table(f'{COUNT} threads',
+                 ['', 'connect', 'query', 'both', 'CPU', 'kernel threads'], rows)
 
 
 def judge(report, results_of):
@@ -90,7 +91,8 @@ def run(report, quick):
             command = processes.program('drivers.py', COUNT, SECONDS, port, *drivers)
             results_of[what] = rounds.interleave(
                 names, 1 if quick else 3,
-                lambda name: json.loads(processes.run_once(command, name, **variables)), report, what)
+                lambda name: json.loads(processes.run_once(command, name, **variables)),
+                report, what)
         report.raw('runs', results_of)
         show(report, results_of)
         judge(report, results_of)

@@ -28,7 +28,7 @@ def measure_calls(name, where):
 
 def calls(report, where, title, quick):
     names = [name for name in (GREEN, NATIVE) if processes.is_here(name)]
-    results = rounds.interleave(names, 3 if quick else 11,
+    results = rounds.interleave(names, 5 if quick else 31,
                                 lambda name: measure_calls(name, where), report, where)
     report.raw(where, results)
     native = {call: rounds.smallest(rounds.pluck(results[NATIVE], call))
