@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# This is the whole build: a compiler, libev's archive, and lists that can be read at a glance.
+#
+#     make            build/libsyncless.so, and build/syncless, which runs in place
+#     make run        installs what is missing, builds, and shows one threaded program both ways
+#     make test       installs what is missing, builds, and runs all tests
+#     make bench      installs what is missing, builds, and measures (docs/bench.md)
+#     make install    into PREFIX, below DESTDIR
+#
+#     make check      the C tests and the checks of the object alone
+#     make check-asan     the C tests, all built with AddressSanitizer and UBSan
+#     make check-clang    compiles everything with clang; check-aarch64 likewise with its cross compiler
+#     make matrix     the Python tests under each interpreter of PYTHONS; else under python3.9 to python3.13
+#     make suites     CPython's own test suites with and without the preload
+#
+# TESTFLAGS go to tests/run, for example TESTFLAGS='-k mutex'.  V=1 shows whole commands.
+
+VERSION = 0.1.0
+PREFIX = /usr/local
+DESTDIR =
+BUILD = build
+PYTHONS =
+TESTFLAGS =
+V = 0
+
+CC = gcc
+CXX = g++
+CFLAGS = -O2 -g
+WARN = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla
+SANITIZE =
+
+# No shadow-stack note: switching stacks would break it.  Unwind tables everywhere: a cancelled thread
+# unwinds through our frames.  _FORTIFY_SOURCE would send our own calls to our own wrappers.
+SHIM_CFLAGS = -std=gnu11 -D_GNU_SOURCE -U_FORTIFY_SOURCE -fPIC -fvisibility=hidden -ftls-model=initial-exec \
+	-fcf-protection=none -fexceptions -fasynchronous-unwind-tables -Ishim -Ishim/core
+SHIM_LDFLAGS = -shared -Wl,-soname,libsyncless.so -Wl,--version-script=$(BUILD)/exports.map -Wl,-Bsymbolic \
+	-Wl,--hash-style=gnu -Wl,-z,defs,-z,now,-z,relro,-z,noexecstack,-z,initfirst
+SHIM_LIBS = -ldl -lpthread
+LIBEV_A = $(shell $(CC) -print-file-name=libev.a)
+
+SHIM_SRC = $(sort $(wildcard shim/*.c shim/core/*.c shim/calls/*.c shim/api/*.c shim/core/*.S))
+SHIM_OBJ = $(patsubst %,$(BUILD)/%.o,$(basename $(SHIM_SRC)))
+
+# tests/run says which of these cannot be built for want of a compiler.
+TEST_CFLAGS = -std=gnu11 -D_GNU_SOURCE -U_FORTIFY_SOURCE -Wall -Wextra -Itests -pthread
+TEST_CXXFLAGS = -std=gnu++17 -D_GNU_SOURCE -U_FORTIFY_SOURCE -Wall -Wextra -Itests -pthread
+TEST_LIBS = -lutil -ldl -lrt
+TEST_SRC = $(sort $(wildcard tests/calls/*.c tests/hazards/*.c))
+TEST_SRC_CXX = $(if $(shell command -v $(CXX)),$(sort $(wildcard tests/calls/*.cpp tests/hazards/*.cpp)))
+TEST_PROGRAMS = $(patsubst %,$(BUILD)/%,$(basename $(TEST_SRC) $(TEST_SRC_CXX)))
+
+SERVICES = scripts/services run mariadb postgres redis --
+
+Q = $(if $(filter 1,$(V)),,@)
+
+all: $(BUILD)/libsyncless.so $(BUILD)/syncless
+
+run:
+	scripts/setup run
+	$(MAKE) all
+	scripts/demo
+
+test:
+	scripts/setup test
+	$(MAKE) all programs
+	$(SERVICES) tests/run $(TESTFLAGS)
+
+check: all programs
+	tests/run --only calls,hazards,checks $(TESTFLAGS)
+
+bench:
+	scripts/setup bench
+	$(MAKE) all
+	scripts/bench/run $(BENCHFLAGS)
+
+matrix: all
+	TESTFLAGS='$(TESTFLAGS)' $(SERVICES) scripts/matrix $(PYTHONS)
+
+suites:
+	scripts/setup suites
+	$(MAKE) all
+	scripts/suites $(SUITES)
+
+deps:
+	scripts/setup build
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/syncless
+	install -m 755 $(BUILD)/libsyncless.so $(DESTDIR)$(PREFIX)/lib/syncless/libsyncless.so
+	install -m 755 $(BUILD)/syncless $(DESTDIR)$(PREFIX)/bin/syncless
+
+clean:
+	rm -rf $(BUILD)/shim $(BUILD)/tests $(BUILD)/asan $(BUILD)/clang $(BUILD)/aarch64 $(BUILD)/ev.o \
+		$(BUILD)/exports.map $(BUILD)/libsyncless.so $(BUILD)/syncless
+
+# The same tree, built otherwise, elsewhere.
+
+# Not plainly: there ASan stumbles over glibc's own way of ending a cancelled thread.
+check-asan:
+	$(MAKE) BUILD=build/asan CFLAGS='-O2 -g -fno-omit-frame-pointer' \
+		SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=undefined' \
+		all programs build/asan/tests/xfail/overflow
+	BUILD=build/asan tests/run --asan --mode preload build/asan/tests/xfail/overflow | \
+		grep 'AddressSanitizer: heap-buffer-overflow'
+	BUILD=build/asan tests/run --asan --mode preload --only calls,hazards $(TESTFLAGS)
+
+check-clang:
+	$(MAKE) BUILD=build/clang CC=clang CXX=clang++ CFLAGS='-O2 -g -Werror' all programs
+
+check-aarch64:
+	$(MAKE) BUILD=build/aarch64 CC=aarch64-linux-gnu-gcc CFLAGS='-O2 -g -Werror' \
+		CPPFLAGS='-idirafter /usr/include' objects
+
+objects: $(SHIM_OBJ)
+programs: $(TEST_PROGRAMS)
+
+# The object.
+
+$(BUILD)/libsyncless.so: $(SHIM_OBJ) $(BUILD)/ev.o $(BUILD)/exports.map
+	@echo '  LINK $@'
+	$(Q)$(CC) $(CFLAGS) $(SANITIZE) $(SHIM_LDFLAGS) $(LDFLAGS) -o $@ $(SHIM_OBJ) $(BUILD)/ev.o $(SHIM_LIBS)
+
+$(BUILD)/exports.map: shim/calls.def Makefile
+	@mkdir -p $(@D)
+	@echo '  GEN  $@'
+	$(Q)(echo '{ global:'; sed -n 's/^[A-Z]*(\([A-Za-z0-9_]*\),.*/	\1;/p' shim/calls.def; echo '	syncless_*; local: *; };') >$@
+
+$(BUILD)/ev.o: scripts/adapt-libev shim/calls.def $(BUILD)/shim/core/evsys.o
+	@echo '  GEN  $@'
+	$(Q)scripts/adapt-libev $(LIBEV_A) $(BUILD)/shim/core/evsys.o shim/calls.def $@
+
+$(BUILD)/shim/%.o: shim/%.c Makefile
+	@mkdir -p $(@D)
+	@echo '  CC   $@'
+	$(Q)$(CC) $(CPPFLAGS) $(SHIM_CFLAGS) $(WARN) $(CFLAGS) $(SANITIZE) -MMD -MP -c -o $@ $<
+
+$(BUILD)/shim/%.o: shim/%.S Makefile
+	@mkdir -p $(@D)
+	@echo '  CC   $@'
+	$(Q)$(CC) $(CPPFLAGS) $(SHIM_CFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/syncless: scripts/launcher Makefile
+	@mkdir -p $(@D)
+	@echo '  GEN  $@'
+	$(Q)sed 's/@VERSION@/$(VERSION)/' scripts/launcher >$@
+	$(Q)chmod 755 $@
+
+# The C and C++ tests, a program each.
+
+$(BUILD)/tests/%: tests/%.c Makefile
+	@mkdir -p $(@D)
+	@echo '  CC   $@'
+	$(Q)$(CC) $(TEST_CFLAGS) $(CFLAGS) $(SANITIZE) -MMD -MP -MF $@.d -o $@ $< $(TEST_LIBS)
+
+$(BUILD)/tests/%: tests/%.cpp Makefile
+	@mkdir -p $(@D)
+	@echo '  CXX  $@'
+	$(Q)$(CXX) $(TEST_CXXFLAGS) $(CFLAGS) $(SANITIZE) -MMD -MP -MF $@.d -o $@ $< $(TEST_LIBS)
+
+# What runs before the sanitizer's runtime is up, and what that calls on its way.
+$(addprefix $(BUILD)/shim/,init.o core/libc.o core/settings.o calls/dl.o): override SANITIZE =
+
+-include $(SHIM_OBJ:.o=.d) $(TEST_PROGRAMS:=.d)
+
+.PHONY: all run test check bench matrix suites deps install clean check-asan check-clang check-aarch64 objects programs

@@ -1,0 +1,426 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The calls that make, copy, change and close descriptors.  All pass through; what we know of the numbers
+ * follows (fdtab.h).  Order: what ends a number is told to the table before the system call, so that the loop
+ * never watches a number that may be another's already; what makes one, after it.  This is done whether green
+ * threads exist or not, for a few loads and a store: else what we know could be older than the number.
+ *
+ * The two descriptors of our own loop are not open as far as the program can tell.  A vfork child may close
+ * its copies.
+ */
+#include <limits.h>
+#include <linux/close_range.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/stat.h>
+#include "coro.h"
+#include "evsys.h"
+#include "fdtab.h"
+#include "libc.h"
+#include "offload.h"
+#include "raw.h"
+#include "wait.h"
+
+#ifndef TIOCGPTPEER
+#define TIOCGPTPEER 0x5441
+#endif
+
+/* --- Ends */
+
+static bool is_loops_own(int fd)
+{
+	return UNLIKELY(fd >= 0 && (fd == evsys_epoll_fd || fd == evsys_event_fd)) && fd_in_our_process();
+}
+
+/* close(2).  Never parks.  Those who wait on fd get EBADF (poll: POLLNVAL).
+ * Differs: the kernel would leave them waiting.  Not a cancellation point. */
+EXPORT int close(int fd)
+{
+	if (is_loops_own(fd))
+		return fail(EBADF);
+	fd_closing(fd);
+	return libc.close(fd);
+}
+EXPORT_ALIAS(__close, close);
+
+static int close_piece(unsigned first, unsigned last, int flags)
+{
+	if (first > last)
+		return 0;
+	fd_closing_range(first, last);
+	return libc.close_range(first, last, flags);
+}
+
+/* Closes [first, last] but for one number, if that lies inside. */
+static int close_but(unsigned keep, unsigned first, unsigned last, int flags)
+{
+	int r = 0;
+
+	if (keep < first || keep > last)
+		return close_piece(first, last, flags);
+	if (keep > first)
+		r = close_piece(first, keep - 1, flags);
+	if (r == 0 && keep < last)
+		r = close_piece(keep + 1, last, flags);
+	return r;
+}
+
+static int close_but_loops_own(unsigned first, unsigned last, int flags)
+{
+	unsigned a = (unsigned)evsys_epoll_fd, b = (unsigned)evsys_event_fd, low = a < b ? a : b,
+		 high = a < b ? b : a;
+	int r;
+
+	if (low == UINT_MAX || !fd_in_our_process()) /* no loop */
+		return close_piece(first, last, flags);
+	if (low < first || low > last)
+		return close_but(high, first, last, flags);
+	r = low > first ? close_piece(first, low - 1, flags) : 0;
+	return r == 0 && low < last ? close_but(high, low + 1, last, flags) : r;
+}
+
+/* close_range(2).  As close(), for each number in the range. */
+EXPORT int close_range(unsigned first, unsigned last, int flags)
+{
+	if (first > last || (flags & ~CLOSE_RANGE_UNSHARE))
+		return libc.close_range(first, last, flags); /* an error, or nothing is closed */
+	return close_but_loops_own(first, last, flags);
+}
+
+/* closefrom(3).  As close(), for each number from `low` on. */
+EXPORT void closefrom(int low)
+{
+	int saved = errno;
+
+	if (close_but_loops_own(low < 0 ? 0 : (unsigned)low, UINT_MAX, 0) == 0) {
+		errno = saved;
+		return;
+	}
+	if (libc.closefrom) /* no close_range(2): libc reads /proc, and ends the process if it cannot */
+		libc.closefrom(low);
+}
+
+/* --- Copies */
+
+/* dup(2).  Never parks. */
+EXPORT int dup(int fd)
+{
+	int r = libc.dup(fd);
+
+	if (r >= 0)
+		fd_duplicated(fd, r);
+	return r;
+}
+
+/* Before `to` becomes another `from`: a failing call must end no waits. */
+static void about_to_replace(int from, int to)
+{
+	if (fd_lookup(to) && raw2(SYS_fcntl, from, F_GETFD) >= 0)
+		fd_closing(to);
+}
+
+/* dup2(2).  Never parks.  Those who wait on `to` get EBADF.  errno: EBUSY for a descriptor of our own loop. */
+EXPORT int dup2(int from, int to)
+{
+	int r;
+
+	if (from == to)
+		return libc.dup2(from, to);
+	if (is_loops_own(to))
+		return fail(EBUSY);
+	about_to_replace(from, to);
+	r = libc.dup2(from, to);
+	if (r >= 0)
+		fd_duplicated(from, to);
+	return r;
+}
+EXPORT_ALIAS(__dup2, dup2);
+
+/* dup3(2).  As dup2(). */
+EXPORT int dup3(int from, int to, int flags)
+{
+	int r;
+
+	if (from == to || (flags & ~O_CLOEXEC))
+		return libc.dup3(from, to, flags);
+	if (is_loops_own(to))
+		return fail(EBUSY);
+	about_to_replace(from, to);
+	r = libc.dup3(from, to, flags);
+	if (r >= 0)
+		fd_duplicated(from, to);
+	return r;
+}
+
+/* --- Flags */
+
+/* Whatever the command's argument is, it fits a long, and a command without one ignores it. */
+static int note_fcntl(int fd, int cmd, long arg, int r)
+{
+	if (r < 0)
+		return r;
+	if (cmd == F_SETFL)
+		fd_set_nonblock(fd, arg & O_NONBLOCK);
+	else if (cmd == F_DUPFD || cmd == F_DUPFD_CLOEXEC)
+		fd_duplicated(fd, r);
+	return r;
+}
+
+/* fcntl(2).  Never parks (F_SETLKW blocks the host).  The flags are the program's own at any time. */
+EXPORT int fcntl(int fd, int cmd, ...)
+{
+	va_list ap;
+	long arg;
+
+	va_start(ap, cmd);
+	arg = va_arg(ap, long);
+	va_end(ap);
+	return note_fcntl(fd, cmd, arg, libc.fcntl(fd, cmd, arg));
+}
+EXPORT_ALIAS(__fcntl, fcntl);
+
+/* fcntl64: what a program built with _FILE_OFFSET_BITS=64 calls. */
+EXPORT int fcntl64(int fd, int cmd, ...)
+{
+	va_list ap;
+	long arg;
+
+	va_start(ap, cmd);
+	arg = va_arg(ap, long);
+	va_end(ap);
+	return note_fcntl(fd, cmd, arg, libc.fcntl64(fd, cmd, arg));
+}
+
+/* ioctl(2).  Never parks. */
+EXPORT int ioctl(int fd, unsigned long request, ...)
+{
+	va_list ap;
+	void *arg;
+	int r;
+
+	va_start(ap, request);
+	arg = va_arg(ap, void *);
+	va_end(ap);
+	r = libc.ioctl(fd, request, arg);
+	if (r < 0)
+		return r;
+	if (request == FIONBIO)
+		fd_set_nonblock(fd, *(const int *)arg != 0);
+	else if (request == TIOCGPTPEER)
+		fd_appeared(r);
+	return r;
+}
+
+static bool is_timeout_option(int level, int option)
+{
+	/* SO_RCVTIMEO_NEW and SO_SNDTIMEO_NEW, of programs with another time_t */
+	return level == SOL_SOCKET &&
+	       (option == SO_RCVTIMEO || option == SO_SNDTIMEO || option == 66 || option == 67);
+}
+
+/* setsockopt(2).  Never parks.  A new timeout holds from the next call on. */
+EXPORT int setsockopt(int fd, int level, int option, const void *value, socklen_t len)
+{
+	int r = libc.setsockopt(fd, level, option, value, len);
+
+	if (r == 0 && is_timeout_option(level, option))
+		fd_timeouts_changed(fd);
+	return r;
+}
+
+/* --- New ones */
+
+static int nonblock_bit(bool on)
+{
+	return on ? FD_NONBLOCK : 0;
+}
+
+/* socket(2).  Never parks. */
+EXPORT int socket(int domain, int type, int protocol)
+{
+	int fd = libc.socket(domain, type, protocol);
+
+	fd_created(fd, FD_SOCKET | nonblock_bit(type & SOCK_NONBLOCK));
+	return fd;
+}
+
+static int note_pair(const int fds[2], int kind, int r)
+{
+	if (r == 0) {
+		fd_created(fds[0], kind);
+		fd_created(fds[1], kind);
+	}
+	return r;
+}
+
+/* socketpair(2).  Never parks. */
+EXPORT int socketpair(int domain, int type, int protocol, int fds[2])
+{
+	return note_pair(fds, FD_SOCKET | nonblock_bit(type & SOCK_NONBLOCK),
+			 libc.socketpair(domain, type, protocol, fds));
+}
+
+/* pipe(2), pipe2(2).  Never park. */
+EXPORT int pipe(int fds[2])
+{
+	return note_pair(fds, FD_PIPE, libc.pipe(fds));
+}
+EXPORT_ALIAS(__pipe, pipe);
+
+EXPORT int pipe2(int fds[2], int flags)
+{
+	return note_pair(fds, FD_PIPE | nonblock_bit(flags & O_NONBLOCK), libc.pipe2(fds, flags));
+}
+
+/* eventfd(2).  Never parks. */
+EXPORT int eventfd(unsigned value, int flags)
+{
+	int fd = libc.eventfd(value, flags);
+
+	fd_created(fd, FD_PIPE | nonblock_bit(flags & EFD_NONBLOCK));
+	return fd;
+}
+
+/* --- open, which waits for the other end of a FIFO */
+
+/* On the heap: the caller may leave it behind. */
+struct open_job {
+	struct offload_job job;
+	int dir, flags;
+	mode_t mode;
+	int result; /* a descriptor or -errno */
+	char path[];
+};
+
+static void run_open(struct offload_job *job)
+{
+	struct open_job *o = CONTAINER_OF(job, struct open_job, job);
+
+	o->result = libc.openat(o->dir, o->path, o->flags, o->mode);
+	if (o->result == -1)
+		o->result = -errno;
+}
+
+static void abandon_open(struct offload_job *job)
+{
+	struct open_job *o = CONTAINER_OF(job, struct open_job, job);
+
+	if (o->result >= 0)
+		raw1(SYS_close, o->result);
+	free(o);
+}
+
+static bool waits_for_other_end(int dir, const char *path, int flags)
+{
+	int saved = errno;
+	struct stat st;
+	bool yes;
+
+	if ((flags & (O_NONBLOCK | O_PATH | O_DIRECTORY)) || (flags & O_ACCMODE) == O_RDWR)
+		return false;
+	yes = fstatat(dir, path, &st, flags & O_NOFOLLOW ? AT_SYMLINK_NOFOLLOW : 0) == 0 &&
+	      S_ISFIFO(st.st_mode);
+	errno = saved;
+	return yes;
+}
+
+#define OPEN_WAIT (WAIT_INTR_RESTART | WAITQ_CANCEL)
+
+static int open_on_worker(struct coro *me, int dir, const char *path, int flags, mode_t mode)
+{
+	struct open_job *o = malloc(sizeof(*o) + strlen(path) + 1);
+	int r;
+
+	if (!o)
+		return fail(ENOMEM);
+	*o = (struct open_job){
+		.job = { .run = run_open, .abandoned = abandon_open }, .dir = dir, .flags = flags, .mode = mode
+	};
+	strcpy(o->path, path);
+	r = offload_run(me, &o->job, OFFLOAD_LONG, NEVER, OPEN_WAIT, "open");
+	if (r == -ECANCELED)
+		green_act_on_cancel(me);
+	if (r == -EINTR)
+		return fail(EINTR);
+	if (r < 0) {
+		free(o);
+		return libc.openat(dir, path, flags, mode);
+	}
+	r = o->result;
+	free(o);
+	return r < 0 ? fail(-r) : r;
+}
+
+static mode_t mode_of(int flags, va_list ap)
+{
+	return flags & O_CREAT || (flags & O_TMPFILE) == O_TMPFILE ? va_arg(ap, mode_t) : 0;
+}
+
+/* NULL: by the plain call. */
+static struct coro *parks_in_open(int dir, const char *path, int flags)
+{
+	struct coro *me = coro_enter();
+
+	return UNLIKELY(me != NULL) && waits_for_other_end(dir, path, flags) ? me : NULL;
+}
+
+static int note_opened(int fd)
+{
+	if (fd >= 0)
+		fd_appeared(fd);
+	return fd;
+}
+
+/* open(2) and kin.  Park: on a FIFO, until the other end is opened.  Pass through: everything else.
+ * errno: the kernel's; EINTR as for SA_RESTART, and only while it waits for a FIFO.
+ * Differs: an open that was interrupted or cancelled stays behind, and the other end's next open meets it. */
+EXPORT int open(const char *path, int flags, ...)
+{
+	struct coro *me = parks_in_open(AT_FDCWD, path, flags);
+	mode_t mode;
+	va_list ap;
+
+	va_start(ap, flags);
+	mode = mode_of(flags, ap);
+	va_end(ap);
+	return note_opened(me ? open_on_worker(me, AT_FDCWD, path, flags, mode) : libc.open(path, flags, mode));
+}
+
+EXPORT int open64(const char *path, int flags, ...)
+{
+	struct coro *me = parks_in_open(AT_FDCWD, path, flags);
+	mode_t mode;
+	va_list ap;
+
+	va_start(ap, flags);
+	mode = mode_of(flags, ap);
+	va_end(ap);
+	return note_opened(me ? open_on_worker(me, AT_FDCWD, path, flags, mode)
+			      : libc.open64(path, flags, mode));
+}
+
+EXPORT int openat(int dir, const char *path, int flags, ...)
+{
+	struct coro *me = parks_in_open(dir, path, flags);
+	mode_t mode;
+	va_list ap;
+
+	va_start(ap, flags);
+	mode = mode_of(flags, ap);
+	va_end(ap);
+	return note_opened(me ? open_on_worker(me, dir, path, flags, mode)
+			      : libc.openat(dir, path, flags, mode));
+}
+
+EXPORT int openat64(int dir, const char *path, int flags, ...)
+{
+	struct coro *me = parks_in_open(dir, path, flags);
+	mode_t mode;
+	va_list ap;
+
+	va_start(ap, flags);
+	mode = mode_of(flags, ap);
+	va_end(ap);
+	return note_opened(me ? open_on_worker(me, dir, path, flags, mode)
+			      : libc.openat64(dir, path, flags, mode));
+}

@@ -1,0 +1,418 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * read, write and their vectors, on whatever a number may stand for.  How a call is tried without waiting
+ * depends on the kind; O_NONBLOCK, which other processes may share, is never touched:
+ *
+ *   sockets                    MSG_DONTWAIT
+ *   pipes, eventfds, timerfds  RWF_NOWAIT
+ *   what refuses that          poll(2) first, then the plain call, cut to what poll's word is good for
+ *   files, /dev/null           the plain call: they never say EAGAIN
+ *
+ * A blocking write is over when all is written; what comes after its first bytes (an error, a signal, a
+ * timeout) makes it return their count.
+ */
+#include <limits.h>
+#include <poll.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <termios.h>
+#include "coro.h"
+#include "fdtab.h"
+#include "iov.h"
+#include "libc.h"
+#include "raw.h"
+#include "wait.h"
+
+static ssize_t negative_errno(ssize_t r)
+{
+	return r == -1 ? -errno : r;
+}
+
+static bool is_refused(ssize_t r)
+{
+	return r == -EOPNOTSUPP || r == -ENOSYS;
+}
+
+/* An offset of -1 stands for the file's own. */
+static ssize_t nowait(long call, int fd, const struct iovec *iov, int n)
+{
+	return raw6(call, fd, (long)iov, n, -1, 0, RWF_NOWAIT);
+}
+
+/* --- Reading. */
+
+static ssize_t read_socket(int fd, const struct iovec *iov, int n)
+{
+	struct msghdr msg = { .msg_iov = (struct iovec *)iov, .msg_iovlen = (size_t)n };
+
+	if (n == 1)
+		return negative_errno(libc.recv(fd, iov->iov_base, iov->iov_len, MSG_DONTWAIT));
+	return negative_errno(libc.recvmsg(fd, &msg, MSG_DONTWAIT));
+}
+
+static ssize_t read_plainly(int fd, const struct iovec *iov, int n)
+{
+	if (n == 1)
+		return negative_errno(libc.read(fd, iov->iov_base, iov->iov_len));
+	return negative_errno(libc.readv(fd, iov, n));
+}
+
+static ssize_t try_read(int fd, const struct iovec *iov, int n)
+{
+	int kind = fd_kind(fd);
+	ssize_t r;
+
+	if ((kind & FD_KIND_MASK) == FD_SOCKET)
+		return read_socket(fd, iov, n);
+	if ((kind & FD_KIND_MASK) == FD_PIPE && !(kind & FD_NO_NOWAIT_READ)) {
+		r = nowait(SYS_preadv2, fd, iov, n);
+		if (!is_refused(r))
+			return r;
+		fd_mark(fd, FD_NO_NOWAIT_READ);
+	}
+	/* A non-blocking terminal may give what poll() does not count as ready. */
+	if (!fd_is_ready(fd, POLLIN) && !fd_is_nonblock(fd))
+		return -EAGAIN;
+	return read_plainly(fd, iov, n);
+}
+
+/* As libc: -1 and errno, which a success leaves alone. */
+static PARKING ssize_t park_read(struct coro *me, int fd, const struct iovec *iov, int n, const char *why)
+{
+	struct io_wait w = { .me = me, .fd = fd, .want = WAIT_READ, .why = why };
+	int saved = errno;
+	ssize_t r = fd_is_dry(fd) ? -EAGAIN : try_read(fd, iov, n);
+
+	if (UNLIKELY(r == -ENOTSOCK)) { /* the number has changed its meaning behind our back */
+		fd_appeared(fd);
+		r = try_read(fd, iov, n);
+	}
+	while (r == -EAGAIN && iov_total(iov, (size_t)n) > 0) {
+		r = wait_io(&w);
+		if (r < 0)
+			break;
+		r = try_read(fd, iov, n);
+	}
+	if (r == -EAGAIN && iov_total(iov, (size_t)n) == 0)
+		r = 0; /* readv(2) of nothing: recvmsg(2) would wait, it does not */
+	if (r < 0)
+		return fail((int)-r);
+	if (n == 1)
+		fd_note_read(fd, r > 0 && (size_t)r < iov->iov_len);
+	errno = saved;
+	return r;
+}
+
+static PARKING ssize_t read_one(struct coro *me, int fd, void *buf, size_t len, const char *why)
+{
+	struct iovec iov = { buf, len };
+
+	if (!len || fd_never_waits(fd_kind(fd)))
+		return libc.read(fd, buf, len);
+	return park_read(me, fd, &iov, 1, why);
+}
+
+/* read(2).  Parks: until there is something to read, or SO_RCVTIMEO.  Passes through: files, non-blocking
+ * descriptors, a count of 0.
+ * errno: the kernel's; EAGAIN on timeout; EINTR as for SA_RESTART; EBADF if closed while parked.
+ * Differs: the kernel lets a read outlive close(2); we end it. */
+EXPORT ssize_t read(int fd, void *buf, size_t len)
+{
+	struct coro *me = coro_enter();
+
+	if (LIKELY(!me))
+		return libc.read(fd, buf, len);
+	return read_one(me, fd, buf, len, "read");
+}
+EXPORT_ALIAS(__read, read);
+
+/* readv(2).  As read(). */
+EXPORT ssize_t readv(int fd, const struct iovec *iov, int n)
+{
+	struct coro *me = coro_enter();
+
+	if (LIKELY(!me) || n <= 0 || n > IOV_MAX || fd_never_waits(fd_kind(fd)))
+		return libc.readv(fd, iov, n);
+	return park_read(me, fd, iov, n, "readv");
+}
+
+/* eventfd_read(3).  As read(). */
+EXPORT int eventfd_read(int fd, eventfd_t *value)
+{
+	struct coro *me = coro_enter();
+
+	if (LIKELY(!me))
+		return libc.eventfd_read(fd, value);
+	return read_one(me, fd, value, sizeof(*value), "eventfd_read") == sizeof(*value) ? 0 : -1;
+}
+
+/* --- Writing. */
+
+/* Only a write that has written nothing yet raises SIGPIPE on a socket. */
+static ssize_t write_socket(int fd, const struct iovec *iov, int n, bool begun)
+{
+	struct msghdr msg = { .msg_iov = (struct iovec *)iov, .msg_iovlen = (size_t)n };
+	int flags = MSG_DONTWAIT | (begun ? MSG_NOSIGNAL : 0);
+
+	if (n == 1)
+		return negative_errno(libc.send(fd, iov->iov_base, iov->iov_len, flags));
+	return negative_errno(libc.sendmsg(fd, &msg, flags));
+}
+
+static ssize_t write_plainly(int fd, const struct iovec *iov, int n)
+{
+	if (n == 1)
+		return negative_errno(libc.write(fd, iov->iov_base, iov->iov_len));
+	return negative_errno(libc.writev(fd, iov, n));
+}
+
+/* A "writable" terminal has room for 256 bytes at least (the unit of the kernel's tty buffers), half of that
+ * if each may become two by output processing. */
+#define TTY_ROOM 128
+
+static bool is_terminal(int fd)
+{
+	struct termios tio;
+
+	return raw3(SYS_ioctl, fd, TCGETS, &tio) == 0;
+}
+
+#define PTMX makedev(5, 2) /* opening it again would make another terminal */
+
+/* A non-blocking description of the same terminal, for us alone.  -errno where there is none to be had. */
+static long reopen_terminal(int fd)
+{
+	char path[] = "/proc/self/fd/\0\0\0\0\0\0\0\0\0\0";
+	struct stat st;
+	int digits = 1;
+
+	if (raw2(SYS_fstat, fd, &st) < 0 || st.st_rdev == PTMX)
+		return -ENXIO;
+	for (int n = fd; n >= 10; n /= 10)
+		digits++;
+	for (int n = fd; digits > 0; n /= 10)
+		path[sizeof("/proc/self/fd/") - 2 + (size_t)digits--] = (char)('0' + n % 10);
+	return raw4(SYS_openat, AT_FDCWD, path, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0);
+}
+
+/* Much at once: as much as fits, in one piece, that other writers cannot come between. */
+static ssize_t write_terminal(int fd, const struct iovec *iov, int n)
+{
+	struct iovec win[IOV_WINDOW];
+	long own = reopen_terminal(fd);
+	ssize_t r;
+
+	if (own < 0)
+		return write_plainly(fd, win, iov_window(win, iov, (size_t)n, 0, TTY_ROOM));
+	r = raw3(SYS_writev, own, iov, n);
+	raw1(SYS_close, own);
+	return r;
+}
+
+/* poll(2) has said "writable": as much of this as surely does not wait. */
+static ssize_t write_what_fits(int fd, int kind, const struct iovec *iov, int n)
+{
+	struct iovec win[IOV_WINDOW];
+	size_t total = iov_total(iov, (size_t)n);
+
+	if (kind == FD_PIPE && total > PIPE_BUF)
+		return write_plainly(fd, win, iov_window(win, iov, (size_t)n, 0, PIPE_BUF));
+	if (kind == FD_SLOW && total > TTY_ROOM && is_terminal(fd))
+		return write_terminal(fd, iov, n);
+	return write_plainly(fd, iov, n);
+}
+
+static ssize_t try_write(int fd, const struct iovec *iov, int n, bool begun)
+{
+	int kind = fd_kind(fd);
+	ssize_t r;
+
+	if ((kind & FD_KIND_MASK) == FD_SOCKET)
+		return write_socket(fd, iov, n, begun);
+	if ((kind & FD_KIND_MASK) == FD_PIPE && !(kind & FD_NO_NOWAIT_WRITE)) {
+		r = nowait(SYS_pwritev2, fd, iov, n);
+		if (!is_refused(r))
+			return r;
+		fd_mark(fd, FD_NO_NOWAIT_WRITE);
+	}
+	if (fd_is_nonblock(fd))
+		return write_plainly(fd, iov, n);
+	if (!fd_is_ready(fd, POLLOUT))
+		return -EAGAIN;
+	return write_what_fits(fd, kind & FD_KIND_MASK, iov, n);
+}
+
+/* What is left of the vector after `done`. */
+static ssize_t try_rest(int fd, const struct iovec *iov, int n, size_t done)
+{
+	struct iovec win[IOV_WINDOW];
+
+	return try_write(fd, win, iov_window(win, iov, (size_t)n, done, SSIZE_MAX), true);
+}
+
+/* Writes what is left of the vector after its first `done` bytes, which are written.  Returns the sum. */
+static size_t write_rest(struct io_wait *w, const struct iovec *iov, int n, size_t done)
+{
+	size_t total = iov_total(iov, (size_t)n);
+	ssize_t r;
+
+	while (done < total) {
+		r = try_rest(w->fd, iov, n, done);
+		if (r > 0) {
+			done += (size_t)r;
+			w->fruitless = 0;
+		} else if (r != -EAGAIN || wait_io(w) < 0) {
+			break;
+		}
+	}
+	return done;
+}
+
+static PARKING ssize_t park_write(struct coro *me, int fd, const struct iovec *iov, int n, const char *why)
+{
+	struct io_wait w = { .me = me, .fd = fd, .want = WAIT_WRITE, .why = why };
+	int saved = errno;
+	ssize_t r = try_write(fd, iov, n, false);
+
+	if (UNLIKELY(r == -ENOTSOCK)) {
+		fd_appeared(fd);
+		r = try_write(fd, iov, n, false);
+	}
+	while (r == -EAGAIN) {
+		r = wait_io(&w);
+		if (r < 0)
+			break;
+		r = try_write(fd, iov, n, false);
+	}
+	if (r > 0 && (n > 1 || (size_t)r < iov->iov_len))
+		r = (ssize_t)write_rest(&w, iov, n, (size_t)r);
+	if (r < 0)
+		return fail((int)-r);
+	errno = saved;
+	return r;
+}
+
+static PARKING ssize_t write_one(struct coro *me, int fd, const void *buf, size_t len, const char *why)
+{
+	struct iovec iov = { (void *)buf, len };
+	int kind = fd_kind(fd);
+
+	if (fd_never_waits(kind) || (!len && (kind & FD_KIND_MASK) != FD_SOCKET))
+		return libc.write(fd, buf, len);
+	return park_write(me, fd, &iov, 1, why);
+}
+
+/* write(2).  Parks: until all is written, or SO_SNDTIMEO.  Passes through: files, non-blocking descriptors.
+ * errno: the kernel's; EAGAIN on timeout; EINTR as for SA_RESTART; EBADF if closed while parked; none of them
+ * once a byte is written.
+ * Differs: close(2) ends it.  A large write to a terminal or a FIFO goes out in pieces. */
+EXPORT ssize_t write(int fd, const void *buf, size_t len)
+{
+	struct coro *me = coro_enter();
+
+	if (LIKELY(!me))
+		return libc.write(fd, buf, len);
+	return write_one(me, fd, buf, len, "write");
+}
+EXPORT_ALIAS(__write, write);
+
+/* writev(2).  As write(). */
+EXPORT ssize_t writev(int fd, const struct iovec *iov, int n)
+{
+	struct coro *me = coro_enter();
+
+	if (LIKELY(!me) || n <= 0 || n > IOV_MAX || fd_never_waits(fd_kind(fd)))
+		return libc.writev(fd, iov, n);
+	return park_write(me, fd, iov, n, "writev");
+}
+
+/* eventfd_write(3).  As write(). */
+EXPORT int eventfd_write(int fd, eventfd_t value)
+{
+	struct coro *me = coro_enter();
+
+	if (LIKELY(!me))
+		return libc.eventfd_write(fd, value);
+	return write_one(me, fd, &value, sizeof(value), "eventfd_write") == sizeof(value) ? 0 : -1;
+}
+
+/* --- sendfile, whose only word about waiting is O_NONBLOCK of the descriptor it writes to. */
+
+/* Borrows the flag for the length of the system call, as connect() does. */
+static ssize_t sendfile_without_waiting(int out, int in, off_t *offset, size_t count)
+{
+	int on = 1, off = 0;
+	ssize_t r;
+
+	raw3(SYS_ioctl, out, FIONBIO, &on);
+	r = negative_errno(libc.sendfile(out, in, offset, count));
+	raw3(SYS_ioctl, out, FIONBIO, &off);
+	return r;
+}
+
+/* The flag is others' as well: so much as can surely be taken, read and then sent. */
+static ssize_t copy_without_waiting(int out, int in, off_t *offset, size_t count)
+{
+	char buf[16384];
+	off_t at = offset ? *offset : lseek(in, 0, SEEK_CUR);
+	struct iovec iov = { buf, count < sizeof(buf) ? count : sizeof(buf) };
+	ssize_t r = at < 0 ? -errno : negative_errno(pread(in, buf, iov.iov_len, at));
+
+	if (r <= 0)
+		return r;
+	iov.iov_len = (size_t)r;
+	r = try_write(out, &iov, 1, true);
+	if (r > 0 && offset)
+		*offset += r;
+	else if (r > 0)
+		lseek(in, r, SEEK_CUR);
+	return r;
+}
+
+static PARKING ssize_t park_sendfile(struct coro *me, int out, int in, off_t *offset, size_t count)
+{
+	struct io_wait w = { .me = me, .fd = out, .want = WAIT_WRITE, .why = "sendfile" };
+	int saved = errno;
+	size_t done = 0;
+	ssize_t r = 0;
+
+	while (done < count) {
+		if (fd_kind(out) & FD_SHARED)
+			r = copy_without_waiting(out, in, offset, count - done);
+		else
+			r = sendfile_without_waiting(out, in, offset, count - done);
+		if (r == 0)
+			break; /* the end of the file */
+		if (r > 0) {
+			done += (size_t)r;
+			w.fruitless = 0;
+		} else if (r != -EAGAIN || (r = wait_io(&w)) < 0) {
+			break;
+		}
+	}
+	if (!done && r < 0)
+		return fail((int)-r);
+	errno = saved;
+	return (ssize_t)done;
+}
+
+/* sendfile(2).  Parks: until all is written, or SO_SNDTIMEO.  Passes through: non-blocking and never waiting `out`,
+ * and what is not a file that can be read at any place.
+ * errno: as write(). */
+EXPORT ssize_t sendfile(int out, int in, off_t *offset, size_t count)
+{
+	struct coro *me = coro_enter();
+
+	if (LIKELY(!me) || fd_never_waits(fd_kind(out)) || (fd_kind(in) & FD_KIND_MASK) != FD_FILE ||
+	    fd_is_nonblock(out))
+		return libc.sendfile(out, in, offset, count);
+	return park_sendfile(me, out, in, offset, count);
+}
+
+/* sendfile64: what a program built with _FILE_OFFSET_BITS=64 calls; off_t has 64 bits here as well. */
+EXPORT ssize_t sendfile64(int out, int in, off64_t *offset, size_t count)
+{
+	_Static_assert(sizeof(off_t) == sizeof(off64_t), "one body for both");
+	return sendfile(out, in, (off_t *)offset, count);
+}

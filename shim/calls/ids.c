@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Calls that name a thread to the kernel.  A green thread's tid is its own invention (core/body.c), so it
+ * is answered by gettid() and understood here, and the kernel is told the host's: scheduling, affinity and
+ * CPU time are those of the kernel thread that runs it.  libc's calls by pthread_t hand over the tid in
+ * their target's record; for a green target they are given main's pthread_t, whose record holds the host's
+ * tid.  Where they need the record itself, the host's tid is on loan in it.
+ *
+ * Names of green threads are recorded, not applied: the kernel would rename the process.
+ *
+ * Contract of all: never park.  Pass through: native threads as targets.  errno: the kernel's.
+ */
+#include "libc.h"
+#include <stdarg.h>
+#include <string.h>
+#include "rawlock.h"
+#include "sigmask.h"
+#include "thread.h"
+
+static bool is_green(const struct coro *co)
+{
+	return co && co->green;
+}
+
+/* The thread whose record holds the tid of the kernel thread that t runs on. */
+static pthread_t on_kernel(pthread_t t)
+{
+	return UNLIKELY(is_green(coro_of(t))) ? sched.main->thread : t;
+}
+
+/* gettid(2).  Differs: a green thread has its own, above the kernel's range. */
+EXPORT pid_t gettid(void)
+{
+	struct coro *me = sig_coro();
+
+	return LIKELY(!me) ? libc.gettid() : me->tid;
+}
+
+/* pthread_getattr_np(3) reads the target's record and asks for its affinity.  The lock keeps two loans
+ * apart.  To libc our stacks are the application's own, which have no guard. */
+EXPORT int pthread_getattr_np(pthread_t t, pthread_attr_t *attr)
+{
+	static struct rawlock loan;
+	struct coro *co = coro_of(t);
+	int *word = UNLIKELY(is_green(co)) ? thread_tid_word(t) : NULL;
+	int err, tid;
+
+	if (LIKELY(!word))
+		return libc.pthread_getattr_np(t, attr);
+	rawlock_take(&loan);
+	tid = *word;
+	*word = sched.host_tid;
+	err = libc.pthread_getattr_np(t, attr);
+	*word = tid;
+	rawlock_drop(&loan);
+	if (!err && !co->green->own_stack)
+		err = pthread_attr_setguardsize(attr, co->green->guard_size);
+	return err;
+}
+
+/* pthread_getaffinity_np(3) */
+EXPORT int pthread_getaffinity_np(pthread_t t, size_t size, cpu_set_t *set)
+{
+	return libc.pthread_getaffinity_np(on_kernel(t), size, set);
+}
+
+/* pthread_setaffinity_np(3) */
+EXPORT int pthread_setaffinity_np(pthread_t t, size_t size, const cpu_set_t *set)
+{
+	return libc.pthread_setaffinity_np(on_kernel(t), size, set);
+}
+
+/* pthread_getschedparam(3) */
+EXPORT int pthread_getschedparam(pthread_t t, int *policy, struct sched_param *param)
+{
+	return libc.pthread_getschedparam(on_kernel(t), policy, param);
+}
+
+/* pthread_setschedparam(3) */
+EXPORT int pthread_setschedparam(pthread_t t, int policy, const struct sched_param *param)
+{
+	return libc.pthread_setschedparam(on_kernel(t), policy, param);
+}
+
+/* pthread_setschedprio(3) */
+EXPORT int pthread_setschedprio(pthread_t t, int prio)
+{
+	return libc.pthread_setschedprio(on_kernel(t), prio);
+}
+
+/* pthread_getcpuclockid(3).  Differs: the clock counts the host, all green threads together. */
+EXPORT int pthread_getcpuclockid(pthread_t t, clockid_t *clock)
+{
+	return libc.pthread_getcpuclockid(on_kernel(t), clock);
+}
+
+/* A green thread that was never named has the process's name, as it would have inherited it. */
+static int read_name(const struct coro *co, char *name, size_t size)
+{
+	if (size < sizeof(co->name))
+		return ERANGE;
+	if (!co->name[0])
+		return libc.pthread_getname_np(sched.main->thread, name, size);
+	memcpy(name, co->name, sizeof(co->name));
+	return 0;
+}
+
+static void set_name(struct coro *co, const char *name)
+{
+	size_t len = strnlen(name, sizeof(co->name) - 1);
+
+	memcpy(co->name, name, len);
+	memset(co->name + len, 0, sizeof(co->name) - len);
+}
+
+/* pthread_getname_np(3) */
+EXPORT int pthread_getname_np(pthread_t t, char *name, size_t size)
+{
+	struct coro *co = coro_of(t);
+
+	if (LIKELY(!is_green(co)))
+		return libc.pthread_getname_np(t, name, size);
+	return read_name(co, name, size);
+}
+
+/* pthread_setname_np(3).  Differs: recorded only. */
+EXPORT int pthread_setname_np(pthread_t t, const char *name)
+{
+	struct coro *co = coro_of(t);
+
+	if (LIKELY(!is_green(co)))
+		return libc.pthread_setname_np(t, name);
+	if (strnlen(name, sizeof(co->name)) == sizeof(co->name))
+		return ERANGE;
+	set_name(co, name);
+	return 0;
+}
+
+static int prctl_name(struct coro *me, int option, char *name)
+{
+	int err;
+
+	if (option == PR_SET_NAME) {
+		set_name(me, name);
+		return 0;
+	}
+	err = read_name(me, name, sizeof(me->name));
+	return err ? fail(err) : 0;
+}
+
+/* prctl(2): the name of a green thread is recorded only; all else is the host's.  Five longs, like glibc's. */
+EXPORT int prctl(int option, ...)
+{
+	unsigned long arg[4];
+	struct coro *me;
+	va_list ap;
+
+	va_start(ap, option);
+	for (int i = 0; i < 4; i++)
+		arg[i] = va_arg(ap, unsigned long);
+	va_end(ap);
+	if (UNLIKELY(option == PR_SET_NAME || option == PR_GET_NAME)) {
+		me = sig_coro();
+		if (is_green(me))
+			return prctl_name(me, option, (char *)arg[0]);
+	}
+	return libc.prctl(option, arg[0], arg[1], arg[2], arg[3]);
+}
+
+/* sched_getaffinity(2) */
+EXPORT int sched_getaffinity(pid_t tid, size_t size, cpu_set_t *set)
+{
+	return libc.sched_getaffinity(coro_kernel_tid(tid), size, set);
+}
+
+/* sched_setaffinity(2) */
+EXPORT int sched_setaffinity(pid_t tid, size_t size, const cpu_set_t *set)
+{
+	return libc.sched_setaffinity(coro_kernel_tid(tid), size, set);
+}
+
+/* sched_getscheduler(2) */
+EXPORT int sched_getscheduler(pid_t tid)
+{
+	return libc.sched_getscheduler(coro_kernel_tid(tid));
+}
+
+/* sched_setscheduler(2) */
+EXPORT int sched_setscheduler(pid_t tid, int policy, const struct sched_param *param)
+{
+	return libc.sched_setscheduler(coro_kernel_tid(tid), policy, param);
+}
+
+/* sched_getparam(2) */
+EXPORT int sched_getparam(pid_t tid, struct sched_param *param)
+{
+	return libc.sched_getparam(coro_kernel_tid(tid), param);
+}
+
+/* sched_setparam(2) */
+EXPORT int sched_setparam(pid_t tid, const struct sched_param *param)
+{
+	return libc.sched_setparam(coro_kernel_tid(tid), param);
+}
+
+static id_t kernel_who(int which, id_t who)
+{
+	return which == PRIO_PROCESS ? (id_t)coro_kernel_tid((int)who) : who;
+}
+
+/* getpriority(2) */
+EXPORT int getpriority(__priority_which_t which, id_t who)
+{
+	return libc.getpriority(which, kernel_who(which, who));
+}
+
+/* setpriority(2) */
+EXPORT int setpriority(__priority_which_t which, id_t who, int prio)
+{
+	return libc.setpriority(which, kernel_who(which, who), prio);
+}

@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Semaphores.  The tokens are always libc's: a wait is sem_trywait() until it succeeds, a post is libc's post
+ * and then a wake, so a token can neither be lost in our queue nor be counted twice.
+ *
+ * One shared between processes (libc marks those of sem_open() too) may be posted where nobody knows our queue.
+ * A coroutine looks again a few times, since most waits are short, and then lets an offload worker wait in
+ * its place.  The worker sleeps in slices, so that it does not outlive for long a waiter that has left; a token
+ * that reaches it too late is posted again.
+ */
+#include <stdlib.h>
+#include "libc.h"
+#include "lock.h"
+#include "offload.h"
+
+#define FIRST_NAP_NS (20 * NS_PER_US)
+#define LAST_NAP_NS (320 * NS_PER_US)
+
+#define FIRST_SLICE_NS (10 * NS_PER_MS)
+#define LAST_SLICE_NS (500 * NS_PER_MS)
+
+/* glibc's struct new_sem, since 2.21, where 64-bit atomics exist. */
+struct sem_layout {
+	uint64_t value_and_waiters;
+	int shared;
+};
+
+static bool is_shared(const sem_t *s)
+{
+	return ((const struct sem_layout *)s)->shared != 0;
+}
+
+/* What signal(7) says: a wait without a timeout is restarted for SA_RESTART, one with a timeout never. */
+static int flags_for(struct app_time limit)
+{
+	return WAITQ_CANCEL | WAITQ_INTR | (limit.at ? 0 : WAITQ_RESTART);
+}
+
+/* 0 or -errno, of which -EAGAIN is impossible: the kind for threads of one process. */
+static int await_private(sem_t *s, struct app_time limit, const char *why)
+{
+	struct waiter native, *w = waitq_mine(&native);
+	int r;
+
+	waitq_add(w, s);
+	for (;;) {
+		if (libc.sem_trywait(s) == 0) {
+			waitq_leave(w); /* a wake that has come as well announces another token */
+			return 0;
+		}
+		r = lock_wait(w, limit, flags_for(limit), why);
+		if (r == -ECANCELED)
+			green_act_on_cancel(w->co);
+		if (r < 0)
+			return r;
+		if (libc.sem_trywait(s) == 0)
+			return 0;
+		waitq_add_again(w, s, ~0u);
+	}
+}
+
+/* A wait by a worker.  Two hold it: the job, until it has run or been abandoned, and the waiter. */
+struct proxy {
+	struct offload_job job;
+	sem_t *sem;
+	deadline_t until;
+	bool got_token;
+	_Atomic bool left; /* the waiter is gone */
+	_Atomic int holders;
+};
+
+static void let_go(struct proxy *p)
+{
+	if (atomic_fetch_sub(&p->holders, 1) == 1)
+		free(p);
+}
+
+static int wait_slice(sem_t *s, int64_t ns)
+{
+	struct timespec now, at;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	at = ns_timespec(timespec_ns(&now) + ns);
+	return libc.sem_timedwait(s, &at);
+}
+
+static void proxy_run(struct offload_job *job)
+{
+	struct proxy *p = CONTAINER_OF(job, struct proxy, job);
+	int64_t slice = FIRST_SLICE_NS, now;
+
+	while (!atomic_load(&p->left) && (now = now_ns()) < p->until) {
+		if (wait_slice(p->sem, p->until - now < slice ? p->until - now : slice) == 0) {
+			p->got_token = true;
+			return;
+		}
+		if (slice < LAST_SLICE_NS)
+			slice *= 2;
+	}
+}
+
+static void proxy_abandoned(struct offload_job *job)
+{
+	struct proxy *p = CONTAINER_OF(job, struct proxy, job);
+
+	if (p->got_token)
+		sem_post(p->sem); /* ours: it also wakes who waits in this process */
+	let_go(p);
+}
+
+/* A short rest, ended by a post within this process as well.  0: look again; -EINTR, -ECANCELED. */
+static int nap(struct coro *me, sem_t *s, struct app_time limit, int64_t ns, const char *why)
+{
+	struct waiter *w = waitq_mine(&me->waiter);
+	deadline_t until = app_time_deadline(limit), soon = deadline_in(ns);
+	int r;
+
+	waitq_add(w, s);
+	r = waitq_wait(w, soon < until ? soon : until, flags_for(limit), why);
+	return r == -ETIMEDOUT ? 0 : r;
+}
+
+/* Waits by a worker.  1: it has got a token, which is ours; 0: look again; -EINTR, -ECANCELED. */
+static int await_by_proxy(struct coro *me, sem_t *s, struct app_time limit, const char *why)
+{
+	struct proxy *p = calloc(1, sizeof(*p));
+	int r;
+
+	if (!p)
+		return nap(me, s, limit, LAST_NAP_NS, why);
+	p->job.run = proxy_run;
+	p->job.abandoned = proxy_abandoned;
+	p->sem = s;
+	p->until = app_time_deadline(limit);
+	atomic_store(&p->holders, 2);
+	r = offload_run(me, &p->job, OFFLOAD_LONG, p->until, flags_for(limit), why);
+	if (r == 0 || r == -EAGAIN) { /* the job is ours again */
+		bool got_token = p->got_token;
+
+		free(p);
+		return r == 0 ? got_token : nap(me, s, limit, LAST_NAP_NS, why);
+	}
+	atomic_store(&p->left, true);
+	let_go(p);
+	return r == -ETIMEDOUT ? 0 : r;
+}
+
+static int await_shared(struct coro *me, sem_t *s, struct app_time limit, const char *why)
+{
+	int64_t ns = FIRST_NAP_NS;
+	int r;
+
+	while (libc.sem_trywait(s) == -1) {
+		if (app_time_has_come(limit))
+			return -ETIMEDOUT;
+		if (ns <= LAST_NAP_NS)
+			r = nap(me, s, limit, ns, why);
+		else
+			r = await_by_proxy(me, s, limit, why);
+		if (r > 0)
+			return 0;
+		if (r == -ECANCELED)
+			green_act_on_cancel(me);
+		if (r < 0)
+			return r;
+		if (ns <= LAST_NAP_NS)
+			ns *= 2;
+	}
+	return 0;
+}
+
+static int await_token(sem_t *s, struct app_time limit, const char *why)
+{
+	struct coro *me = coro_enter();
+	int saved = errno, r;
+
+	if (!coro_self)
+		libc.pthread_testcancel();
+	if (libc.sem_trywait(s) == 0)
+		return 0;
+	r = me && is_shared(s) ? await_shared(me, s, limit, why) : await_private(s, limit, why);
+	if (r < 0)
+		return fail(-r);
+	errno = saved;
+	return 0;
+}
+
+/* Is this one for libc: nothing is green, or who cannot park meets a semaphore of several processes? */
+static inline bool is_libcs(const sem_t *s)
+{
+	return !locks_are_ours() || (is_shared(s) && !coro_may_park());
+}
+
+/* sem_wait(3).  Parks: until there is a token; a cancellation point.  Passes through: no green thread exists
+ * yet; a native thread and a semaphore shared between processes.
+ * errno: EINTR by a handler without SA_RESTART. */
+EXPORT int sem_wait(sem_t *s)
+{
+	if (is_libcs(s))
+		return libc.sem_wait(s);
+	return await_token(s, NO_LIMIT, "sem_wait");
+}
+
+/* sem_timedwait(3).  Parks: as sem_wait, until CLOCK_REALTIME reaches `abs` at the latest.
+ * errno: ETIMEDOUT; EINVAL; EINTR by any handler. */
+EXPORT int sem_timedwait(sem_t *s, const struct timespec *abs)
+{
+	struct app_time limit = { CLOCK_REALTIME, abs };
+
+	if (is_libcs(s))
+		return libc.sem_timedwait(s, abs);
+	return app_time_is_valid(limit) ? await_token(s, limit, "sem_timedwait") : fail(EINVAL);
+}
+
+/* sem_clockwait(3).  The same on either clock; EINVAL for any other. */
+EXPORT int sem_clockwait(sem_t *s, clockid_t clock, const struct timespec *abs)
+{
+	struct app_time limit = { clock, abs };
+
+	if (is_libcs(s))
+		return libc.sem_clockwait(s, clock, abs);
+	if (!clock_is_known(clock) || !app_time_is_valid(limit))
+		return fail(EINVAL);
+	return await_token(s, limit, "sem_clockwait");
+}
+
+/* sem_trywait(3).  Parks: never. */
+EXPORT int sem_trywait(sem_t *s)
+{
+	return libc.sem_trywait(s);
+}
+
+/* sem_post(3).  Parks: never, but gives way when it wakes a thread that has lost its turn before: one that posts
+ * and waits in a loop would take each token again.  Signal handlers may call it: the wake knows. */
+EXPORT int sem_post(sem_t *s)
+{
+	int r = libc.sem_post(s);
+
+	if (locks_are_ours() && waitq_has_waiters(s) && r == 0)
+		waitq_wake_next(s);
+	return r;
+}

@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The record of one coroutine and the scheduler's verbs.
+ *
+ * Who may touch what: a record belongs to the host thread, except where a field says otherwise.
+ * Native threads reach a record only through coro_unpark(), the wait queues (waitq.h) and the
+ * thread table (thread.h), each of which has its own rule.
+ */
+#ifndef SYNCLESS_CORO_H
+#define SYNCLESS_CORO_H
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include "base.h"
+#include "waitq.h"
+
+enum coro_state {
+	CORO_NEW,     /* launched, and not yet seen by the host */
+	CORO_RUNNING, /* its code has the host */
+	CORO_READY,   /* in the run queue */
+	CORO_PARKED,  /* waits; may be driving the loop on its own stack meanwhile */
+	CORO_DEAD,    /* its flow has ended; waits to be joined or reused */
+};
+
+/* Why a wait ended early; bits of coro.interrupted. */
+enum {
+	INTR_SIGNAL = 1,  /* a handler ran that was not installed with SA_RESTART */
+	INTR_RESTART = 2, /* a handler ran that was: only calls that never restart end */
+};
+
+struct fdrec;
+
+/* A coroutine's stake in an fd.  Lives in the record (one fd) or on the heap (poll of many): never on
+ * a parked stack, which the greenlet package may move away. */
+struct fdwait {
+	struct fdwait *next, *prev; /* in fdrec's list while queued */
+	struct coro *co;
+	struct fdrec *rec; /* NULL: not queued */
+	short want;	   /* WAIT_READ, WAIT_WRITE */
+	short got;	   /* what fired; WAIT_CLOSED when the fd was closed under us */
+};
+
+struct coro {
+	/* Hot: what a park and a switch touch. */
+	struct coro *next, *prev; /* run queue links while READY */
+	void *sp;		  /* frame of switch_stack() while not RUNNING */
+	unsigned long fs_base;
+	enum coro_state state;
+	unsigned char interrupted; /* INTR_* */
+	bool interruptible;	   /* parked in a call that a signal ends */
+	bool timed_out;
+	int no_park; /* > 0: calls stay plain (inside libc's own locks) */
+	const char *why; /* the call it is parked in, for verify and traces */
+	int why_fd;
+	int timer_slot; /* index into the timer heap + 1; 0: no timer */
+	deadline_t timer_at;
+	struct fdwait fdwait;
+	struct waiter waiter;
+
+	/* Remote wakes: pushed by any thread, drained by the host.  IDLE -> QUEUED by the pusher,
+	 * back to IDLE by the drain; so a record is linked at most once, whatever its own timers do. */
+	_Atomic int remote_state;
+	struct coro *remote_next;
+
+	/* Identity. */
+	struct coro *all_next, *all_prev;
+	pthread_t thread;
+	int tid;	/* what gettid() answers: fake for a green thread, the kernel's for the host's own flow */
+	unsigned fork_generation;
+
+	/* Signals: the mask as its own thread would have it; the kernel's is the AND of all. */
+	sigset_t mask;
+	sigset_t pending; /* directed at this thread by pthread_kill() */
+	bool has_pending; /* any thread may set it, after `pending`, under the signal lock */
+	stack_t altstack; /* recorded only */
+	char name[16];
+
+	/* Cancellation; cancel_requested is set by any thread. */
+	_Atomic bool cancel_requested;
+	bool cancel_disabled; /* also once it has begun to end */
+	bool cancel_async;
+
+	struct green *green; /* NULL for the host's own flow */
+};
+
+/* The calling thread's record; NULL in a native thread and while nothing is green. */
+extern __thread struct coro *coro_self __attribute__((tls_model("initial-exec")));
+
+struct sched {
+	struct coro *current;
+	struct coro *main; /* the host's own flow */
+	struct coro *all;  /* ring through all_next */
+	int ncoro;	   /* live ones, main included */
+	int host_pid, host_tid;
+	_Atomic unsigned long switches; /* the watchdog's pulse */
+	_Atomic bool idle;		/* host sleeps in the loop */
+	_Atomic bool busy_ever;
+	volatile sig_atomic_t in_handler; /* a signal handler runs on the host: nothing parks */
+	unsigned generation;		  /* bumped in each forked child */
+};
+extern struct sched sched;
+
+/* Some coroutine exists or has existed: locks and conditions are ours for native threads as well. */
+extern _Atomic bool green_exist;
+
+/* Is the caller a signal handler on the host?  (A handler may be left by longjmp: sigmask.c finds out.) */
+bool sig_in_handler(void);
+
+/* May the caller park?  NULL: the plain libc call it is. */
+static inline struct coro *coro_may_park(void)
+{
+	struct coro *me = coro_self;
+
+	if (LIKELY(!me))
+		return NULL;
+	return UNLIKELY(me->no_park || (sched.in_handler && sig_in_handler())) ? NULL : me;
+}
+
+static inline bool coro_cancel_due(const struct coro *me)
+{
+	return UNLIKELY(atomic_load_explicit(&me->cancel_requested, memory_order_relaxed)) &&
+	       !me->cancel_disabled;
+}
+
+_Noreturn void green_act_on_cancel(struct coro *me);
+
+/* The same for calls that are cancellation points (pthreads(7)). */
+static inline struct coro *coro_enter(void)
+{
+	struct coro *me = coro_may_park();
+
+	if (UNLIKELY(me && coro_cancel_due(me)))
+		green_act_on_cancel(me);
+	return me;
+}
+
+/* Which of its reasons ends the caller's wait; 0: none yet.  `flags` are WAITQ_*. */
+static inline int coro_early_end(const struct coro *me, int flags)
+{
+	if (UNLIKELY(me->timed_out))
+		return -ETIMEDOUT;
+	if ((flags & WAITQ_CANCEL) && coro_cancel_due(me))
+		return -ECANCELED;
+	if ((me->interrupted & INTR_SIGNAL) && (flags & WAITQ_INTR))
+		return -EINTR;
+	if ((me->interrupted & INTR_RESTART) && (flags & WAITQ_INTR) && !(flags & WAITQ_RESTART))
+		return -EINTR;
+	return 0;
+}
+
+/* Makes the calling kernel thread the host and its flow a coroutine (idempotent).  0 or -errno. */
+int sched_adopt_host(void);
+void sched_add(struct coro *co);
+void sched_remove(struct coro *co);
+
+/* Parks the caller until somebody unparks it.  Spurious returns happen: every verb loops on its own
+ * condition.  `why` is a literal, fd -1 where there is none. */
+void sched_park(struct coro *me, const char *why, int fd);
+
+/* The same with a deadline: arms the record's timer, which sets timed_out. */
+void sched_arm(struct coro *me, deadline_t until);
+void sched_disarm(struct coro *me);
+
+/* Lets every other ready coroutine run once. */
+void sched_yield_now(struct coro *me);
+
+/* Leaves the caller's stack. `after` runs on the next coroutine's stack when this one is off its own.  Returns
+ * when somebody continues it for a new life: on a host (then sched_landed() is the first thing to call) or on a
+ * kernel thread of its own (then nothing of the scheduler may be touched). */
+void sched_leave(struct coro *me, void (*after)(struct coro *));
+/* First thing on a stack that was entered by a switch on a host. */
+void sched_landed(void);
+
+/* Makes a parked coroutine ready.  From any thread. */
+void coro_unpark(struct coro *co);
+/* Same, only from the host. */
+void coro_ready(struct coro *co);
+/* Puts a CORO_NEW coroutine into the run queue and the ring of all, from any thread. */
+void coro_launch(struct coro *co);
+
+void sched_drain_remote(void);
+extern _Atomic(struct coro *) sched_remote;
+
+/* Before a wait whose end coro_early_end() tells: forgets older signals, arms the timer. */
+static inline void coro_begin_wait(struct coro *me, deadline_t until, int flags)
+{
+	if (!(flags & WAITQ_KEEP))
+		me->interrupted = 0;
+	me->interruptible = flags != 0;
+	sched_arm(me, until);
+}
+
+static inline void coro_end_wait(struct coro *me)
+{
+	sched_disarm(me);
+	me->interruptible = false;
+}
+
+/* In a forked child: nothing of ours exists.  The caller, green or not, is now a plain kernel thread (glibc's
+ * fork has put its real tid into its record) and becomes a host again when it makes a green thread. */
+void sched_after_fork_child(void);
+
+/* Checks every invariant of the scheduler, timers and fd table; 0, or -1 and a line on stderr.  Host only. */
+int sched_verify(void);
+
+#endif

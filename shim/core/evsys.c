@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What libev's object calls instead of libc.  The Makefile renames each undefined symbol of ev.o that
+ * stands in calls.def to ev_sys_<name>; the linker complains here when one is missing.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <sys/epoll.h>
+#include <sys/select.h>
+#include "evsys.h"
+#include "fdtab.h"
+#include "raw.h"
+
+#pragma GCC diagnostic ignored "-Wmissing-prototypes" /* only libev's object calls these */
+
+int evsys_epoll_fd = -1, evsys_event_fd = -1;
+deadline_t evsys_sleep_until = NEVER;
+
+static long done(long r)
+{
+	if (r >= 0)
+		return r;
+	errno = (int)-r;
+	return -1;
+}
+
+/* The low numbers are the application's: it counts on getting the lowest free one, and dups over them. */
+static long move_up(long fd)
+{
+	static const int wanted[] = { 1000, 200 };
+
+	for (size_t i = 0; fd >= 0 && i < ARRAY_LEN(wanted); i++) {
+		long high = raw3(SYS_fcntl, fd, F_DUPFD_CLOEXEC, wanted[i]);
+
+		if (high < 0)
+			continue; /* beyond RLIMIT_NOFILE */
+		raw1(SYS_close, fd);
+		return high;
+	}
+	return fd;
+}
+
+int ev_sys_epoll_create1(int flags)
+{
+	return evsys_epoll_fd = (int)done(move_up(raw1(SYS_epoll_create1, flags)));
+}
+
+int ev_sys_epoll_create(int size)
+{
+	(void)size;
+	return ev_sys_epoll_create1(EPOLL_CLOEXEC);
+}
+
+/* libev asserts that a watched fd is open.  A close that did not pass through us, or a native thread's
+ * whose note is still on the way, must not end the program: any other error makes libev drop the
+ * watchers and call them back, and then the waiters find out by their own call. */
+int ev_sys_epoll_ctl(int epfd, int op, int fd, struct epoll_event *event)
+{
+	long r = raw4(SYS_epoll_ctl, epfd, op, fd, event);
+
+	if (r == -EBADF || r == -EINVAL || r == -ELOOP)
+		r = -EIO;
+	if (r == -EPERM)
+		fd_found_inert(fd);
+	return (int)done(r);
+}
+
+/* libev counts in milliseconds; the deadline that the scheduler left says when really to be back. */
+int ev_sys_epoll_wait(int epfd, struct epoll_event *events, int max, int timeout_ms)
+{
+	struct timespec ts;
+	int64_t left = 0;
+
+	if (timeout_ms && evsys_sleep_until != 0) {
+		left = evsys_sleep_until == NEVER ? NEVER : evsys_sleep_until - now_ns();
+		if (left < 0)
+			left = 0;
+	}
+	if (left == 0)
+		return (int)done(raw6(SYS_epoll_pwait, epfd, (long)events, max, 0, 0, 0));
+	if (left < NEVER) {
+		long r;
+
+		ts = ns_timespec(left);
+		r = raw6(SYS_epoll_pwait2, epfd, (long)events, max, (long)&ts, 0, 0);
+		if (r != -ENOSYS)
+			return (int)done(r);
+		timeout_ms = left / NS_PER_MS < 60000 ? (int)(left / NS_PER_MS) + 1 : 60000;
+	}
+	return (int)done(raw6(SYS_epoll_pwait, epfd, (long)events, max, left < NEVER ? timeout_ms : -1, 0, 0));
+}
+
+int ev_sys_eventfd(unsigned value, int flags)
+{
+	return evsys_event_fd = (int)done(move_up(raw2(SYS_eventfd2, value, flags)));
+}
+
+int ev_sys_close(int fd)
+{
+	return (int)done(raw1(SYS_close, fd));
+}
+
+long ev_sys_read(int fd, void *buf, size_t n)
+{
+	return done(raw3(SYS_read, fd, buf, n));
+}
+
+long ev_sys_write(int fd, const void *buf, size_t n)
+{
+	return done(raw3(SYS_write, fd, buf, n));
+}
+
+int ev_sys_dup2(int from, int to)
+{
+	return (int)done(raw3(SYS_dup3, from, to, 0));
+}
+
+int ev_sys_pipe(int fds[2])
+{
+	return (int)done(raw2(SYS_pipe2, fds, 0));
+}
+
+int ev_sys_fcntl(int fd, int cmd, ...)
+{
+	va_list ap;
+	long arg;
+
+	va_start(ap, cmd);
+	arg = va_arg(ap, long);
+	va_end(ap);
+	return (int)done(raw3(SYS_fcntl, fd, cmd, arg));
+}
+
+/* The back ends and helpers that the loop's flags never choose. */
+int ev_sys_poll(void *fds, unsigned long n, int timeout_ms)
+{
+	struct timespec ts = ns_timespec(timeout_ms * NS_PER_MS);
+
+	return (int)done(raw6(SYS_ppoll, (long)fds, (long)n, timeout_ms < 0 ? 0 : (long)&ts, 0, 0, 0));
+}
+
+int ev_sys_select(int n, fd_set *r, fd_set *w, fd_set *x, struct timeval *tv)
+{
+	struct timespec ts;
+
+	if (tv)
+		ts = (struct timespec){ tv->tv_sec, tv->tv_usec * NS_PER_US };
+	return (int)done(raw6(SYS_pselect6, n, (long)r, (long)w, (long)x, tv ? (long)&ts : 0, 0));
+}
+
+int ev_sys_nanosleep(const struct timespec *req, struct timespec *rem)
+{
+	return (int)done(raw2(SYS_nanosleep, req, rem));
+}
+
+long ev_sys_syscall(long n, ...)
+{
+	long a[6];
+	va_list ap;
+
+	va_start(ap, n);
+	for (int i = 0; i < 6; i++)
+		a[i] = va_arg(ap, long);
+	va_end(ap);
+	return done(raw6(n, a[0], a[1], a[2], a[3], a[4], a[5]));
+}
+
+int ev_sys_timerfd_create(int clock, int flags)
+{
+	return (int)done(raw2(SYS_timerfd_create, clock, flags));
+}
+
+int ev_sys_signalfd(int fd, const void *mask, int flags)
+{
+	return (int)done(raw4(SYS_signalfd4, fd, mask, 8, flags));
+}
+
+int ev_sys_inotify_init(void)
+{
+	return (int)done(raw1(SYS_inotify_init1, 0));
+}
+
+int ev_sys_inotify_init1(int flags)
+{
+	return (int)done(raw1(SYS_inotify_init1, flags));
+}
+
+int ev_sys_waitpid(int pid, int *status, int options)
+{
+	return (int)done(raw4(SYS_wait4, pid, status, options, 0));
+}
+
+int ev_sys_sigaction(int sig, const void *act, void *old)
+{
+	(void)sig, (void)act, (void)old; /* signal watchers are never used */
+	errno = ENOSYS;
+	return -1;
+}
+
+void *ev_sys_signal(int sig, void *handler)
+{
+	(void)sig, (void)handler;
+	errno = ENOSYS;
+	return (void *)-1;
+}
+
+int ev_sys_sigprocmask(int how, const void *set, void *old)
+{
+	return (int)done(raw4(SYS_rt_sigprocmask, how, set, old, 8));
+}
+
+/* What libev says before it aborts.  Its FILE is only ever stderr. */
+static int complain(const char *format, va_list ap)
+{
+	char text[256];
+	int n = vsnprintf(text, sizeof(text), format, ap);
+
+	if (n > 0)
+		raw3(SYS_write, 2, text, n < (int)sizeof(text) ? n : (int)sizeof(text) - 1);
+	return n;
+}
+
+int ev_sys_fprintf(void *file, const char *format, ...)
+{
+	va_list ap;
+	int n;
+
+	(void)file;
+	va_start(ap, format);
+	n = complain(format, ap);
+	va_end(ap);
+	return n;
+}
+
+int ev_sys___fprintf_chk(void *file, int flag, const char *format, ...)
+{
+	va_list ap;
+	int n;
+
+	(void)file, (void)flag;
+	va_start(ap, format);
+	n = complain(format, ap);
+	va_end(ap);
+	return n;
+}

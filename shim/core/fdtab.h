@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What we know of each file descriptor.
+ *
+ * Facts about epoll(7) that decide the design.  epoll keys on the pair (number, open file
+ * description), not on the number.  Closing a number removes its registration only when no dup keeps
+ * the description alive; until then events go on arriving under the old number.  A reused number is a
+ * new key, which libev does not notice by itself.  A forked child shares the parent's epoll set, and a
+ * deletion there deletes the parent's registration.
+ *
+ * Consequences.  (1) Every close that passes through us ends the waits on the number and stops its
+ * watchers before the system call; a native thread leaves a note which the host reads before it next
+ * looks at any record.  (2) Every call that returns a new number forgets what the number was, for the
+ * closes that did not pass through us.  (3) The child never touches the parent's epoll set.  (4) A
+ * spurious event is harmless: every waiter tries its call again.
+ *
+ * Price: one byte per fd for all, a record only for those that ever had to wait.
+ *
+ * The kernel's O_NONBLOCK flag is always the application's own, since sockets are tried with
+ * MSG_DONTWAIT and pipes with RWF_NOWAIT; only connect() has no such way and borrows the flag for the
+ * length of one system call.  FD_NONBLOCK caches the flag of descriptions that we saw made and that
+ * nobody else has; where another process or a dup may change it behind our back (FD_SHARED) the kernel
+ * is asked before each park.
+ */
+#ifndef SYNCLESS_FDTAB_H
+#define SYNCLESS_FDTAB_H
+
+#include "base.h"
+#include "coro.h"
+
+enum { WAIT_READ = 1, WAIT_WRITE = 2, WAIT_CLOSED = 4 };
+
+/* A byte for each descriptor: a kind and what is known of it. */
+enum fd_kind {
+	FD_UNKNOWN,
+	FD_SOCKET,
+	FD_PIPE,  /* pipes, FIFOs, eventfds, timerfds: RWF_NOWAIT works or is found not to */
+	FD_SLOW,  /* ttys and other pollable devices: poll, then call */
+	FD_FILE,  /* regular files, directories, block devices: never "would block" */
+	FD_INERT, /* epoll refused it: it has no events at all */
+	FD_BAD,	  /* not open, or beyond our table; never stored */
+	FD_KIND_MASK = 0x07,
+	FD_NO_NOWAIT_WRITE = 0x08, /* RWF_NOWAIT was refused */
+	FD_NONBLOCK = 0x10,	   /* the app's O_NONBLOCK; means nothing beside FD_SHARED */
+	FD_TIMEO = 0x20,	   /* SO_RCVTIMEO or SO_SNDTIMEO may be set; so may they beside FD_SHARED */
+	FD_NO_NOWAIT_READ = 0x40,
+	FD_SHARED = 0x80, /* flags may change without our seeing it, and others may take what is there */
+};
+
+struct watch;
+
+struct fdrec {
+	int fd;
+	bool stream;	  /* SOCK_STREAM: a short read means empty */
+	bool maybe_empty; /* the last read was short: park before trying */
+	int64_t rcvtimeo_ns, sndtimeo_ns; /* -1: none */
+	struct fdwait *waits, *waits_tail;
+	struct watch *watch; /* loop.c's; NULL until first watched */
+};
+
+/* The kind byte of fd, found by fstat the first time. */
+int fd_kind(int fd);
+/* What the app just created (-1: nothing): known without asking.  From any thread, green threads or not. */
+void fd_created(int fd, int kind);
+/* The same for a descriptor of which only the number is known, e.g. from open() or SCM_RIGHTS. */
+void fd_appeared(int fd);
+/* Adds bits to what is known of fd. */
+void fd_mark(int fd, int bits);
+/* epoll refused fd. */
+void fd_found_inert(int fd);
+
+/* A call on it cannot wait. */
+static inline bool fd_never_waits(int kind)
+{
+	return (kind & FD_KIND_MASK) >= FD_FILE;
+}
+
+/* The app's O_NONBLOCK. */
+bool fd_is_nonblock(int fd);
+/* One poll(2) with timeout 0; errors count as ready.  Leaves errno alone. */
+bool fd_is_ready(int fd, short poll_events);
+/* Is this process the one whose descriptors the table is about, not a vfork child of it? */
+bool fd_in_our_process(void);
+
+/* The record of fd, made if need be; NULL with errno set (EBADF, ENOMEM).  Host only.  Reads the notes first:
+ * pointers to other records are void afterwards. */
+struct fdrec *fd_record(int fd);
+/* The record if there is one. */
+struct fdrec *fd_lookup(int fd);
+
+/* After a call said EAGAIN: the record to wait on, or NULL when the app wants to see that EAGAIN
+ * (errno is EAGAIN then) or there is no record to be had (errno says why). */
+struct fdrec *fd_to_wait(int fd);
+
+/* Whether the last read left a stream empty: then a try is wasted, park at once.  Host only. */
+bool fd_is_dry(int fd);
+void fd_note_read(int fd, bool was_short);
+
+/* Ends all waits on fd with -EBADF and forgets it.  Before close(2), from any thread of this process;
+ * does nothing in a vfork child. */
+void fd_closing(int fd);
+void fd_closing_range(unsigned first, unsigned last);
+/* fd was shut down for sending: who waits to write looks again, since a unix socket raises no event for it. */
+void fd_shut_down(int fd);
+/* dup and kin: both numbers now share flags.  from != to. */
+void fd_duplicated(int from, int to);
+/* The app changed flags or socket timeouts of fd through us. */
+void fd_set_nonblock(int fd, bool on);
+void fd_timeouts_changed(int fd);
+
+/* Waiters. */
+void fdwait_add(struct fdrec *f, struct fdwait *w, struct coro *co, short want);
+void fdwait_remove(struct fdwait *w);
+/* Called by the loop. */
+short fd_fired(struct fdrec *f, short events);
+
+void fd_drain_notes(void);
+/* Also in processes without green threads: the child has copies of all descriptions. */
+void fd_after_fork_parent(void);
+void fd_after_fork_child(void);
+int fd_verify(void);
+
+#endif

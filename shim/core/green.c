@@ -1,0 +1,445 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The life of a green thread, from pthread_create to join.
+ *
+ * The start routine runs inside a cleanup handler, retire(), so pthread_exit and cancellation, which unwind the
+ * stack by glibc's own means, end in our code on the thread's own stack, and glibc's exit tail (a bare
+ * exit of whatever kernel thread runs it) never runs on a host.
+ *
+ * The end is in two steps: on its own stack a thread runs its destructors and leaves; then, on the stack
+ * of whoever runs next, after_end() makes the result known, since a joiner may reuse the body at once.
+ */
+#include "body.h"
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include "hostlock.h"
+#include "libc.h"
+#include "native.h"
+#include "python.h"
+#include "rawlock.h"
+#include "settings.h"
+#include "sigmask.h"
+#include "switch.h"
+
+__thread int green_native_depth __attribute__((tls_model("initial-exec")));
+_Atomic int green_alive;
+
+static pthread_key_t main_exit_key;
+static bool main_gone;
+
+struct coro *coro_of(pthread_t t)
+{
+	ptrdiff_t offset = (char *)&coro_self - (char *)pthread_self();
+	struct coro *co;
+
+	if (!atomic_load_explicit(&green_exist, memory_order_relaxed))
+		return NULL;
+	/* The same variable of another thread: initial-exec TLS lies at a fixed distance from the record. */
+	co = *(struct coro **)((char *)t + offset);
+	return co && co->fork_generation == sched.generation ? co : NULL;
+}
+
+/* Frees the body if the thread has ended and this caller is the one to say so. */
+static void reclaim(struct green *g)
+{
+	int ended = GREEN_ENDED;
+
+	if (atomic_compare_exchange_strong(&g->life, &ended, GREEN_JOINED))
+		body_give(g);
+}
+
+/* On the next coroutine's stack. */
+static void after_end(struct coro *co)
+{
+	struct green *g = co->green;
+
+	sched_remove(co);
+	sig_count_mask(co, -1);
+	sig_apply_mask();
+	if (atomic_fetch_sub(&green_alive, 1) == 1 && main_gone)
+		coro_ready(sched.main);
+	atomic_store(&g->life, GREEN_ENDED);
+	/* Detached before this store: ours to reclaim.  After it: green_detach() does. */
+	if (atomic_load(&g->detached))
+		reclaim(g);
+	else
+		waitq_wake(&g->life, INT_MAX);
+}
+
+static bool is_still_green(const struct green *g)
+{
+	return coro_self == &g->co; /* not so in a child that this thread forked */
+}
+
+static void end(struct green *g)
+{
+	g->co.cancel_disabled = true;
+	tls_run_destructors();
+	hostlock_owner_ends(&g->co);
+	sched_leave(&g->co, after_end);
+}
+
+static void retire(void *arg)
+{
+	struct green *g = arg;
+
+	if (!is_still_green(g))
+		return;
+	g->retired = true;
+	end(g);
+	coro_self = NULL; /* on a kernel thread of our own, on the way home */
+}
+
+static void run_start(struct green *g)
+{
+	pthread_cleanup_push(retire, g);
+	g->result = g->start(g->arg);
+	pthread_cleanup_pop(0);
+}
+
+void green_live(struct green *g)
+{
+	for (;;) {
+		sched_landed();
+		if (g->co.has_pending)
+			sig_run_pending(&g->co);
+		run_start(g);
+		if (!is_still_green(g))
+			return;
+		end(g);
+		if (g->going_home)
+			return;
+		tls_make_new();
+	}
+}
+
+/* A record for a new life on this body.  The creator's mask and name are inherited, as from clone(2). */
+static void prepare(struct green *g, void *(*start)(void *), void *arg)
+{
+	struct coro *co = &g->co, *creator = coro_self;
+
+	g->start = start;
+	g->arg = arg;
+	g->result = NULL;
+	atomic_store(&g->joiner, NULL);
+	atomic_store(&g->detached, false);
+	co->green = g;
+	co->state = CORO_NEW;
+	co->interrupted = 0;
+	co->timed_out = co->interruptible = false;
+	co->no_park = 0;
+	co->tid = body_next_tid();
+	*g->tid_word = co->tid;
+	co->fork_generation = sched.generation;
+	sigemptyset(&co->pending);
+	co->has_pending = false;
+	co->altstack = (stack_t){ .ss_flags = SS_DISABLE };
+	atomic_store(&co->cancel_requested, false);
+	co->cancel_disabled = co->cancel_async = false;
+	if (creator) {
+		co->mask = creator->mask;
+		memcpy(co->name, creator->name, sizeof(co->name));
+	} else {
+		sig_read_kernel_mask(&co->mask);
+		co->name[0] = '\0';
+	}
+}
+
+static int create(pthread_t *t, const pthread_attr_t *attr, void *(*start)(void *), void *arg)
+{
+	struct green *g;
+	int detach = PTHREAD_CREATE_JOINABLE;
+	sigset_t mask;
+	int err = body_take(attr, &g);
+
+	if (err)
+		return err;
+	prepare(g, start, arg);
+	if (attr) {
+		pthread_attr_getdetachstate(attr, &detach);
+		if (pthread_attr_getsigmask_np(attr, &mask) == 0)
+			g->co.mask = mask;
+	}
+	atomic_store(&g->detached, detach == PTHREAD_CREATE_DETACHED);
+	*t = g->co.thread;
+	atomic_fetch_add(&green_alive, 1);
+	atomic_store(&g->life, GREEN_ALIVE);
+	coro_launch(&g->co);
+	return 0;
+}
+
+/* The self-test of the first creation: whatever differs from what we know leaves threads native. */
+static __thread int test_tls = 7;
+
+static void *test_thread(void *arg)
+{
+	int fresh = test_tls == 7 && errno == 0 && coro_self && coro_self->green &&
+		    pthread_equal(pthread_self(), coro_self->thread);
+
+	errno = EXDEV;
+	test_tls = 8;
+	return fresh ? arg : NULL;
+}
+
+static bool works(void)
+{
+	void *result = NULL;
+	int saved = errno, mark = 0;
+	pthread_t t;
+
+	errno = ENOTTY;
+	if (create(&t, NULL, test_thread, &mark) != 0 || green_join(coro_of(t), &result, NEVER) != 0)
+		return false;
+	if (errno != ENOTTY || test_tls != 7 || result != &mark)
+		return false;
+	errno = saved;
+	return true;
+}
+
+/* The host must never end, so it is the main thread, or else a kernel thread made for it. */
+static void *host_main(void *arg)
+{
+	_Atomic int *up = arg;
+	int r = sched_adopt_host();
+
+	atomic_store(up, r == 0 ? 1 : r);
+	futex_wake(up, 1);
+	while (r == 0)
+		sched_park(coro_self, "host", -1);
+	return NULL;
+}
+
+static int start_host_thread(void)
+{
+	static _Atomic int up;
+	pthread_t t;
+	int err, r;
+
+	atomic_store(&up, 0);
+	err = native_start(&t, 256 << 10, host_main, &up);
+	if (err)
+		return -err;
+	libc.pthread_detach(t);
+	while ((r = atomic_load(&up)) == 0)
+		futex_wait(&up, 0, NULL);
+	return r == 1 ? 0 : r;
+}
+
+static int bring_up(void)
+{
+	bool is_main = raw1(SYS_gettid, 0) == raw1(SYS_getpid, 0);
+	int r = body_init();
+
+	if (r == 0)
+		r = tls_init();
+	if (r == 0)
+		r = is_main ? sched_adopt_host() : start_host_thread();
+	if (r < 0)
+		return r;
+	atomic_store(&green_exist, true);
+	if (!works())
+		return -ENOSYS;
+	sig_guard_setxid();
+	return 0;
+}
+
+static int ensure_up(void)
+{
+	static struct rawlock lock;
+	int r = 0;
+
+	if (LIKELY(sched.main != NULL))
+		return 0;
+	rawlock_take(&lock);
+	if (!sched.main && (r = bring_up()) < 0) {
+		settings.threads = THREADS_NONE;
+		say("green threads do not work here (%s); threads stay native", strerror(-r));
+	}
+	rawlock_drop(&lock);
+	return r;
+}
+
+int green_create(pthread_t *t, const pthread_attr_t *attr, void *(*start)(void *), void *arg)
+{
+	int err;
+
+	if (ensure_up() < 0 || settings.threads == THREADS_NONE)
+		return GREEN_NOT_HERE;
+	err = create(t, attr, start, arg);
+	if (err == 0)
+		python_thread_started();
+	return err;
+}
+
+/* main's pthread_exit.  glibc unwinds to below main() and destroys thread-specific data in rounds before it ends
+ * the kernel thread; that thread is the host, so in the last round we do not come back: it drives the loop
+ * until the last green thread has ended, which ends the process with 0.
+ *
+ * Programs let threads use variables of main() after that, which natively stay as they were, for nobody
+ * runs on that stack again.  Here somebody does, so what main's frames held is saved, and put back from a place
+ * below all of them. */
+static struct {
+	char *low; /* where the stack ended at pthread_exit */
+	char *copy;
+	size_t size;
+	int round;
+} main_exit;
+
+#define COPY_MAX (4 << 20)
+
+__attribute__((noinline, no_sanitize_address)) static void save_main_stack(void)
+{
+	extern void *__libc_stack_end;
+
+	main_exit.low = __builtin_frame_address(0);
+	main_exit.size = (size_t)((char *)__libc_stack_end - main_exit.low);
+	if (main_exit.size < COPY_MAX)
+		main_exit.copy = malloc(main_exit.size);
+	if (main_exit.copy)
+		memcpy(main_exit.copy, main_exit.low, main_exit.size);
+}
+
+/* Runs below main_exit.low.  `used` is as high as frames of ours and libc's have come meanwhile. */
+__attribute__((noinline, noreturn, no_sanitize_address)) static void park_main(char *used)
+{
+	size_t changed = used > main_exit.low ? (size_t)(used - main_exit.low) : 0;
+
+	if (main_exit.copy)
+		memcpy(main_exit.low, main_exit.copy, changed < main_exit.size ? changed : main_exit.size);
+	main_gone = true;
+	waitq_wake(&main_gone, INT_MAX);
+	while (atomic_load(&green_alive) > 0)
+		sched_park(sched.main, "pthread_exit", -1);
+	exit(0);
+}
+
+static void on_main_exit(void *value)
+{
+	char *here = __builtin_frame_address(0);
+	volatile char *room;
+
+	if (++main_exit.round < PTHREAD_DESTRUCTOR_ITERATIONS) {
+		pthread_setspecific(main_exit_key, value);
+		return;
+	}
+	room = __builtin_alloca(here > main_exit.low ? (size_t)(here - main_exit.low) + 4096 : 16);
+	room[0] = 0;
+	park_main(here + 512);
+}
+
+_Noreturn void green_exit(struct coro *me, void *result)
+{
+	me->cancel_disabled = true;
+	if (me->green) {
+		me->green->result = result;
+	} else if (pthread_key_create(&main_exit_key, on_main_exit) == 0) {
+		pthread_setspecific(main_exit_key, me);
+		save_main_stack();
+	}
+	libc.pthread_exit(result);
+	__builtin_unreachable();
+}
+
+_Noreturn void green_act_on_cancel(struct coro *me)
+{
+	green_exit(me, PTHREAD_CANCELED);
+}
+
+/* The thread that runs main() has no body of ours; its end is main_gone. */
+static int join_main(struct coro *me, deadline_t until)
+{
+	struct waiter *w = &me->waiter;
+	int r = 0;
+
+	while (!main_gone && r == 0) {
+		waitq_add(w, &main_gone);
+		r = waitq_wait(w, until, WAITQ_CANCEL, "pthread_join");
+		if (r == -ECANCELED)
+			green_act_on_cancel(me);
+	}
+	return -r;
+}
+
+static int claim(struct green *g, struct coro *me)
+{
+	struct coro *nobody = NULL;
+
+	if (me == &g->co)
+		return EDEADLK;
+	if (atomic_load(&g->life) == GREEN_JOINED)
+		return ESRCH;
+	if (atomic_load(&g->detached))
+		return EINVAL;
+	/* It joins us: neither would ever end. */
+	if (me && me->green && atomic_load(&me->green->joiner) == &g->co)
+		return EDEADLK;
+	/* A second joiner is not told so: glibc makes it wait, too. */
+	atomic_compare_exchange_strong(&g->joiner, &nobody, me ? me : JOINER_NATIVE);
+	return 0;
+}
+
+static int await_end(struct green *g, deadline_t until)
+{
+	struct waiter native, *w = waitq_mine(&native);
+	int r = 0;
+
+	while (atomic_load(&g->life) == GREEN_ALIVE && r == 0) {
+		waitq_add(w, &g->life);
+		if (atomic_load(&g->life) != GREEN_ALIVE) {
+			waitq_remove(w);
+			break;
+		}
+		r = waitq_wait(w, until, WAITQ_CANCEL, "pthread_join");
+	}
+	return r;
+}
+
+int green_join(struct coro *target, void **result, deadline_t until)
+{
+	struct coro *me = coro_self;
+	struct green *g = target->green;
+	int r;
+
+	if (!g)
+		return me && me != target ? join_main(me, until) : EDEADLK;
+	r = claim(g, me);
+	if (r)
+		return r;
+	r = await_end(g, until);
+	if (r < 0) {
+		struct coro *mine = me ? me : JOINER_NATIVE;
+
+		atomic_compare_exchange_strong(&g->joiner, &mine, NULL);
+		if (r == -ECANCELED && me)
+			green_act_on_cancel(me);
+		return -r;
+	}
+	if (result)
+		*result = g->result;
+	reclaim(g);
+	return 0;
+}
+
+int green_tryjoin(struct coro *target, void **result)
+{
+	struct green *g = target->green;
+
+	if (!g || atomic_load(&g->life) == GREEN_ALIVE)
+		return EBUSY;
+	return green_join(target, result, NEVER);
+}
+
+int green_detach(struct coro *target)
+{
+	struct green *g = target->green;
+
+	if (!g)
+		return 0;
+	if (atomic_load(&g->life) == GREEN_JOINED)
+		return ESRCH;
+	if (atomic_exchange(&g->detached, true))
+		return EINVAL;
+	reclaim(g);
+	return 0;
+}

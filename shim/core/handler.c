@@ -1,0 +1,538 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The application's handlers, and the stub that stands in for them in the kernel.
+ *
+ * Three ways lead to a handler:
+ *   - The kernel enters stub().  On a native thread that just calls it.  On the host it runs at once, on
+ *     top of what the current coroutine computes, unless that one blocks the signal or is in the
+ *     scheduler: then the signal is kept, for main if main does not block it (so does the kernel choose),
+ *     and is delivered on the taker's own stack.
+ *   - sig_run_pending() delivers what is pending for a coroutine when it comes back from a park.
+ *   - The same, at once, when a coroutine sends a signal to itself or unblocks one.
+ * In each of them nothing parks: the calls of a handler are the plain ones (sched.in_handler, `frames`).
+ *
+ * The stub may run between any two instructions.  It takes no lock that the host holds with signals open,
+ * changes shared words by atomic steps only, and does not look at thread-local storage before
+ * complete_switch().
+ */
+#include "handler.h"
+#include "fdtab.h"
+#include "libc.h"
+#include "native.h"
+#include "rawlock.h"
+#include "sigmask.h"
+#include "switch.h"
+
+struct kernel_action {
+	handler_fn *handler;
+	unsigned long flags;
+	void (*restorer)(void);
+	uint64_t mask;
+};
+
+/* What the application installed (real handlers only), behind sequence locks: handlers read it on any
+ * thread. */
+static struct {
+	_Atomic unsigned seq[SIGNALS + 1];
+	struct action act[SIGNALS + 1];
+	struct rawlock lock; /* of writers, who block all signals while they hold it */
+} table;
+
+static bool adopted;
+static int owner_pid; /* not so in a vfork child, which has handlers of its own and our memory */
+
+/* Handlers that run on the host now, the innermost last; sched.in_handler is their number. */
+struct frame {
+	struct coro *co;
+	char *low, *high;	 /* its calls have their frames here */
+	volatile uint64_t *mark; /* holds `cookie` as long as the handler has not been left by a jump */
+	uint64_t cookie;
+	uint64_t mask; /* to be put back, if we are the ones who changed it */
+	bool kernel;   /* the kernel entered it */
+};
+#define FRAMES 64
+static struct frame frames[FRAMES];
+
+siginfo_t sig_nudge;
+
+/* ---- Handlers that run: may the caller park? ---- */
+
+static int frame_enter(struct coro *me, bool kernel, const stack_t *alt, volatile uint64_t *mark)
+{
+	int depth = sched.in_handler;
+	char *here = (char *)mark;
+	struct frame *f;
+
+	sched.in_handler = depth + 1; /* before the slot is filled: a nested handler takes the next one */
+	if (depth >= FRAMES)
+		return depth;
+	f = &frames[depth];
+	*mark = (uintptr_t)mark ^ 0x5a5a5a5aa5a5a5a5ull;
+	*f = (struct frame){ .co = me, .high = here, .mark = mark, .cookie = *mark, .kernel = kernel };
+	if (alt && here >= (char *)alt->ss_sp && here < (char *)alt->ss_sp + alt->ss_size)
+		f->low = alt->ss_sp;
+	return depth;
+}
+
+static void frame_leave(int depth)
+{
+	sched.in_handler = depth;
+}
+
+static bool runs_inside(const struct frame *f, const char *sp)
+{
+	return f->co == coro_self && sp >= f->low && sp < f->high && *f->mark == f->cookie;
+}
+
+/* siglongjmp() has left the handler, with it the wait that it interrupted, and as a rule put the mask back. */
+static void abandon(const struct frame *f)
+{
+	struct coro *me = f->co;
+
+	sig_mask_moved();
+	if (me != coro_self || f->kernel)
+		return;
+	sig_put_mask(me, f->mask);
+	if (me->waiter.queued)
+		waitq_remove(&me->waiter);
+	if (me->fdwait.rec)
+		fdwait_remove(&me->fdwait);
+	coro_end_wait(me);
+}
+
+__attribute__((noinline)) bool sig_in_handler(void)
+{
+	const char *sp = __builtin_frame_address(0);
+
+	while (sched.in_handler > 0 && sched.in_handler <= FRAMES) {
+		struct frame *f = &frames[sched.in_handler - 1];
+
+		if (runs_inside(f, sp))
+			return true;
+		sched.in_handler--;
+		abandon(f);
+	}
+	return sched.in_handler > 0;
+}
+
+bool handler_of_kernel(void)
+{
+	return sched.in_handler && sig_in_handler() &&
+	       (sched.in_handler > FRAMES || frames[sched.in_handler - 1].kernel);
+}
+
+void handler_thread_ended(struct coro *co)
+{
+	while (sched.in_handler > 0 && sched.in_handler <= FRAMES && frames[sched.in_handler - 1].co == co)
+		sched.in_handler--;
+}
+
+/* ---- What is installed ---- */
+
+static void stub(int sig, siginfo_t *info, void *context);
+
+bool handler_is_real(handler_fn *fn)
+{
+	return (uintptr_t)fn != (uintptr_t)SIG_DFL && (uintptr_t)fn != (uintptr_t)SIG_IGN;
+}
+
+static struct action table_get(int sig)
+{
+	struct action a;
+	unsigned seq;
+
+	do {
+		seq = atomic_load_explicit(&table.seq[sig], memory_order_acquire);
+		a = *(volatile struct action *)&table.act[sig];
+		atomic_thread_fence(memory_order_acquire);
+	} while ((seq & 1) || atomic_load_explicit(&table.seq[sig], memory_order_relaxed) != seq);
+	return a;
+}
+
+static void table_put_locked(int sig, const struct sigaction *sa)
+{
+	atomic_fetch_add(&table.seq[sig], 1);
+	table.act[sig] = (struct action){ sa->sa_sigaction, (unsigned)sa->sa_flags, *sig_word(&sa->sa_mask) };
+	atomic_fetch_add(&table.seq[sig], 1);
+}
+
+/* The kernel's view with the application's in place of the stub. */
+static void as_app_sees(int sig, struct sigaction *sa)
+{
+	struct action a;
+
+	if (sa->sa_sigaction != stub)
+		return;
+	a = table_get(sig);
+	sa->sa_sigaction = a.handler;
+	sa->sa_flags = (int)a.flags;
+	sigemptyset(&sa->sa_mask);
+	*sig_word(&sa->sa_mask) = a.mask;
+}
+
+/* SA_RESETHAND is ours to do: the kernel would do it when a signal reaches us, not when the handler runs. */
+static int install_locked(int sig, const struct sigaction *act)
+{
+	struct sigaction k = *act;
+
+	if (!handler_is_real(k.sa_sigaction))
+		return libc.sigaction(sig, act, NULL);
+	table_put_locked(sig, act);
+	k.sa_sigaction = stub;
+	k.sa_flags = (int)(((unsigned)k.sa_flags | SA_SIGINFO) & ~(unsigned)SA_RESETHAND);
+	return libc.sigaction(sig, &k, NULL);
+}
+
+static int plain_action(int sig, const struct sigaction *act, struct sigaction *old)
+{
+	int r = libc.sigaction(sig, act, old) == 0 ? 0 : -errno;
+
+	if (r == 0 && old && adopted && sig > 0 && sig <= SIGNALS)
+		as_app_sees(sig, old);
+	return r;
+}
+
+int sig_action(int sig, const struct sigaction *act, struct sigaction *old)
+{
+	struct sigaction was, want;
+	uint64_t mask;
+	int r;
+
+	if (!adopted || !act || sig < 1 || sig > SIGNALS || (BIT(sig) & NEVER_BLOCKED))
+		return plain_action(sig, act, old);
+	if (raw1(SYS_getpid, 0) != owner_pid)
+		return plain_action(sig, act, old);
+	want = *act; /* *old may be the same */
+	raw_block_signals(&mask);
+	rawlock_take(&table.lock);
+	r = plain_action(sig, NULL, &was);
+	if (r == 0 && install_locked(sig, &want) < 0)
+		r = -errno;
+	rawlock_drop(&table.lock);
+	raw_restore_signals(&mask);
+	if (r == 0 && old)
+		*old = was;
+	return r;
+}
+
+void sig_adopt_host(void)
+{
+	int state;
+
+	adopted = true;
+	owner_pid = sched.host_pid;
+	sched.in_handler = 0;
+	sig_mask_moved(); /* the host may block glibc's own signals, as it was made */
+	for (int sig = 1; sig <= SIGNALS; sig++) {
+		struct sigaction sa;
+
+		/* Takes what it finds over into the table, and the stub into the kernel. */
+		if (!(BIT(sig) & NEVER_BLOCKED) && libc.sigaction(sig, NULL, &sa) == 0 &&
+		    handler_is_real(sa.sa_sigaction) && sa.sa_sigaction != stub)
+			sig_action(sig, &sa, NULL);
+	}
+	libc.pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
+	libc.pthread_setcancelstate(state, NULL);
+	sched.main->cancel_disabled = state == PTHREAD_CANCEL_DISABLE;
+}
+
+struct action handler_action(int sig)
+{
+	struct kernel_action k = { 0 };
+
+	raw4(SYS_rt_sigaction, sig, NULL, &k, 8);
+	if (k.handler == stub)
+		return table_get(sig);
+	return (struct action){ k.handler, (unsigned)k.flags, k.mask };
+}
+
+/* Not by sig_action(): a vfork child may come here, and errno is not ours. */
+static void reset_if_once(int sig, unsigned flags)
+{
+	struct kernel_action dfl = { 0 };
+
+	if (flags & SA_RESETHAND)
+		raw4(SYS_rt_sigaction, sig, &dfl, NULL, 8);
+}
+
+static void send_to_this_kernel_thread(int sig)
+{
+	raw3(SYS_tgkill, raw1(SYS_getpid, 0), raw1(SYS_gettid, 0), sig);
+}
+
+static unsigned char note_of(unsigned flags)
+{
+	return flags & SA_RESTART ? INTR_RESTART : INTR_SIGNAL;
+}
+
+/* ---- Signals that the kernel delivers ---- */
+
+/* On the stack and in the mask that are there. */
+static void call_handler(int sig, siginfo_t *info, void *context)
+{
+	struct action a = table_get(sig);
+
+	reset_if_once(sig, a.flags);
+	a.handler(sig, info, context);
+}
+
+/* It belongs to the instruction that caused it, whatever is blocked.  (abort() opens the kernel's mask
+ * itself.) */
+static bool is_fault(int sig, const siginfo_t *info)
+{
+	if (sig == SIGABRT)
+		return info->si_code == SI_TKILL;
+	return info->si_code > 0 && (sig == SIGSEGV || sig == SIGBUS || sig == SIGFPE || sig == SIGILL ||
+				     sig == SIGTRAP || sig == SIGSYS);
+}
+
+/* Between the change of stack and of thread pointer in switch_stack() a handler would see one thread's
+ * stack with another's storage.  We do the second half here already; done again it changes nothing. */
+static void complete_switch(const ucontext_t *uc)
+{
+#if defined(__x86_64__)
+	uintptr_t pc = (uintptr_t)uc->uc_mcontext.gregs[REG_RIP];
+	uintptr_t sp = (uintptr_t)uc->uc_mcontext.gregs[REG_RSP];
+#else
+	uintptr_t pc = uc->uc_mcontext.pc, sp = uc->uc_mcontext.sp;
+#endif
+	if (pc - (uintptr_t)switch_stack < 256 && sp == (uintptr_t)sched.current->sp)
+		switch_set_fs(sched.current->fs_base);
+}
+
+/* Whose call the kernel would end if each coroutine were a thread of its own; NULL: nobody's, it stays
+ * pending. */
+static struct coro *choose(struct coro *me, int sig)
+{
+	if (!sig_blocks(sched.main, sig))
+		return sched.main;
+	return sig_blocks(me, sig) || me->state == CORO_DEAD ? NULL : me;
+}
+
+/* Standard signals merge, so they cannot overflow what we keep; queued ones rather run on top of the
+ * scheduler. */
+static bool runs_now(const struct coro *me, int sig)
+{
+	return !sig_blocks(me, sig) && (me->state == CORO_RUNNING || sig >= FIRST_REALTIME);
+}
+
+static bool take_nudge(struct coro *me, int sig, siginfo_t *info)
+{
+	return (sig_pending_of(me) & BIT(sig)) && !sig_blocks(me, sig) && sig_take(me, sig, info);
+}
+
+static void sort_out(struct coro *me, int sig, siginfo_t *info, ucontext_t *uc)
+{
+	struct coro *whose = me;
+	siginfo_t own;
+
+	if (info->si_code == SI_QUEUE && info->si_ptr == &sig_nudge) {
+		if (!take_nudge(me, sig, &own))
+			return;
+		info = &own;
+	} else if (is_fault(sig, info)) {
+		call_handler(sig, info, uc);
+		return;
+	} else {
+		whose = choose(me, sig);
+		if (!runs_now(me, sig)) {
+			sig_post(whose, sig, info, true);
+			coro_unpark(whose ? whose : sched.main); /* at least ends the poll */
+			return;
+		}
+	}
+	/* Before the handler, which may jump.  coro_begin_wait() forgets it if there is no wait. */
+	if (whose) {
+		whose->interrupted |= note_of(table_get(sig).flags);
+		if (whose->interruptible)
+			coro_unpark(whose);
+	}
+	call_handler(sig, info, uc);
+}
+
+__attribute__((noinline)) static void on_host(int sig, siginfo_t *info, ucontext_t *uc)
+{
+	struct coro *me = coro_self ? coro_self : sched.current;
+	volatile uint64_t mark;
+	int depth = frame_enter(me, true, &uc->uc_stack, &mark);
+
+	sort_out(me, sig, info, uc);
+	frame_leave(depth);
+}
+
+/* A vfork child has the kernel's mask of the host, which blocks less than its parent's own.  It is made to
+ * block the signal now, as it believes it does, and meets it again when it opens its mask. */
+static bool belongs_to_later(int sig, const siginfo_t *info, ucontext_t *uc)
+{
+	if (!sched.main || raw1(SYS_getpid, 0) == owner_pid)
+		return false;
+	if (!coro_self || is_fault(sig, info) || !sig_blocks(coro_self, sig))
+		return false;
+	*sig_word(&uc->uc_sigmask) |= BIT(sig);
+	send_to_this_kernel_thread(sig); /* blocked while we are here */
+	return true;
+}
+
+static void stub(int sig, siginfo_t *info, void *context)
+{
+	if (sched.main && raw1(SYS_gettid, 0) == sched.host_tid) {
+		complete_switch(context);
+		on_host(sig, info, context);
+	} else if (!belongs_to_later(sig, info, context)) {
+		call_handler(sig, info, context);
+	}
+}
+
+/* ---- Signals that we deliver ---- */
+
+struct call {
+	handler_fn *handler;
+	int sig;
+	siginfo_t *info;
+	ucontext_t *uc;
+};
+
+static void make_call(struct call *c)
+{
+	c->handler(c->sig, c->info, c->uc);
+}
+
+/* make_call(c) on another stack.  Asking for the frame address keeps a frame pointer, hence a way to unwind. */
+__attribute__((noinline)) static void make_call_on(char *top, struct call *c)
+{
+	void *volatile frame = __builtin_frame_address(0);
+
+#if defined(__x86_64__)
+	__asm__ volatile("movq %%rsp, %%rbx\n\t"
+			 "movq %[top], %%rsp\n\t"
+			 "call *%[fn]\n\t"
+			 "movq %%rbx, %%rsp"
+			 : "+D"(c), [top] "+r"(top)
+			 : [fn] "r"(make_call)
+			 : "rax", "rbx", "rcx", "rdx", "rsi", "r8", "r9", "r10", "r11", "xmm0", "xmm1", "xmm2",
+			   "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12",
+			   "xmm13", "xmm14", "xmm15", "cc", "memory");
+#else
+	register struct call *x0 __asm__("x0") = c;
+
+	__asm__ volatile("mov x19, sp\n\t"
+			 "mov sp, %[top]\n\t"
+			 "blr %[fn]\n\t"
+			 "mov sp, x19"
+			 : "+r"(x0)
+			 : [top] "r"(top), [fn] "r"(make_call)
+			 : "x1", "x2", "x3", "x4", "x5", "x6", "x7", "x8", "x9", "x10", "x11", "x12", "x13",
+			   "x14", "x15", "x16", "x17", "x18", "x19", "x30", "v0", "v1", "v2", "v3", "v4", "v5",
+			   "v6", "v7", "v8", "v9", "v10", "v11", "v12", "v13", "v14", "v15", "v16", "v17",
+			   "v18", "v19", "v20", "v21", "v22", "v23", "v24", "v25", "v26", "v27", "v28", "v29",
+			   "v30", "v31", "cc", "memory");
+#endif
+	(void)frame;
+}
+
+static void read_altstack(const struct coro *me, stack_t *ss)
+{
+	if (me->green)
+		*ss = me->altstack;
+	else
+		libc.sigaltstack(NULL, ss);
+	if (ss->ss_flags & SS_DISABLE)
+		ss->ss_size = 0;
+}
+
+static void run_on_own_stack(struct coro *me, unsigned flags, uint64_t mask, struct call *c)
+{
+	stack_t ss;
+	volatile uint64_t mark;
+	char *here = (char *)&mark, *low, *top;
+	int depth;
+
+	read_altstack(me, &ss);
+	low = ss.ss_sp;
+	top = (char *)(((uintptr_t)low + ss.ss_size) & ~(uintptr_t)15);
+	depth = frame_enter(me, false, &ss, &mark);
+	if (depth < FRAMES)
+		frames[depth].mask = mask;
+	if (!(flags & SA_ONSTACK) || ss.ss_size == 0 || (here >= low && here < top)) {
+		make_call(c);
+	} else {
+		if (depth < FRAMES) {
+			frames[depth].low = low;
+			frames[depth].high = top;
+		}
+		make_call_on(top, c);
+	}
+	frame_leave(depth);
+}
+
+void handler_deliver(struct coro *me, int sig, siginfo_t *info)
+{
+	struct action a = handler_action(sig);
+	uint64_t mask = sig_mask_of(me);
+	int saved = errno;
+	ucontext_t uc;
+
+	if (!handler_is_real(a.handler)) {
+		send_to_this_kernel_thread(sig);
+		return;
+	}
+	reset_if_once(sig, a.flags);
+	getcontext(&uc);
+	*sig_word(&uc.uc_sigmask) = mask;
+	sig_put_mask(me, mask | a.mask | (a.flags & SA_NODEFER ? 0 : BIT(sig)));
+	run_on_own_stack(me, a.flags, mask, &(struct call){ a.handler, sig, info, &uc });
+	sig_put_mask(me, *sig_word(&uc.uc_sigmask)); /* handlers may change their context's, see sigreturn(2) */
+	me->interrupted |= note_of(a.flags);
+	errno = saved;
+}
+
+/* ---- glibc's own signals (design.md 3b, rule 9) ---- */
+
+static handler_fn *glibc_handlers[2];
+
+/* glibc's handler finds the record it must answer in by the thread pointer; on the host that is the host's own,
+ * whoever runs. */
+static void guard(int sig, siginfo_t *info, void *context)
+{
+	handler_fn *fn = glibc_handlers[sig - GLIBC_CANCEL];
+	unsigned long fs;
+
+	if (!sched.main || raw1(SYS_gettid, 0) != sched.host_tid) {
+		fn(sig, info, context);
+		return;
+	}
+	fs = switch_read_fs();
+	switch_set_fs(sched.main->fs_base);
+	fn(sig, info, context);
+	switch_set_fs(fs);
+}
+
+static void install_guard(int sig)
+{
+	struct kernel_action k = { 0 };
+
+	if (raw4(SYS_rt_sigaction, sig, NULL, &k, 8) < 0 || !handler_is_real(k.handler) || k.handler == guard)
+		return;
+	glibc_handlers[sig - GLIBC_CANCEL] = k.handler;
+	k.handler = guard;
+	k.mask = ~0ull; /* no handler of the application may run on the borrowed thread pointer */
+	raw4(SYS_rt_sigaction, sig, &k, NULL, 8);
+}
+
+void sig_guard_setxid(void)
+{
+	install_guard(GLIBC_SETXID);
+}
+
+void sig_guard_cancel(void)
+{
+	install_guard(GLIBC_CANCEL);
+}
+
+void handler_after_fork_child(void)
+{
+	owner_pid = (int)raw1(SYS_getpid, 0);
+	table.lock = (struct rawlock){ 0 };
+	for (int sig = 1; sig <= SIGNALS; sig++)
+		atomic_store(&table.seq[sig], 0);
+}

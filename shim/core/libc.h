@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The real calls, one pointer for each row of calls.def.  The type of a member is that of the system
+ * header's declaration, so no signature is ever typed again, and a body with a wrong one does not
+ * compile.  Inside the shim a libc call that stands in the table is always made as libc.call(), never by
+ * its bare name, which is ourselves.
+ *
+ * Tests replace members to inject faults.
+ */
+#ifndef SYNCLESS_LIBC_H
+#define SYNCLESS_LIBC_H
+
+#include "base.h"
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <netdb.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sched.h>
+#include <semaphore.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/select.h>
+#include <sys/sendfile.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <threads.h>
+#include <unistd.h>
+
+/* The headers declare these only to a -D_FORTIFY_SOURCE program. */
+extern int __fprintf_chk(FILE *f, int flag, const char *format, ...);
+extern int __printf_chk(int flag, const char *format, ...);
+extern int __vfprintf_chk(FILE *f, int flag, const char *format, va_list ap);
+extern int __vprintf_chk(int flag, const char *format, va_list ap);
+
+/* Programs still call what the headers deprecate. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+struct libc_calls {
+#define CALL(symbol, family, policy) __typeof__(symbol) *symbol;
+#define VERSIONED(symbol, version, family, policy) __typeof__(symbol) *symbol;
+#define OPTIONAL(symbol, family, policy) __typeof__(symbol) *symbol;
+#define ALIAS(spelling, symbol)
+#define CHECKED(spelling, symbol)
+#include "../calls.def"
+#undef CALL
+#undef VERSIONED
+#undef OPTIONAL
+#undef ALIAS
+#undef CHECKED
+};
+#pragma GCC diagnostic pop
+extern struct libc_calls libc;
+
+/* Below a body: another exported name for it (a row ALIAS in calls.def).  gcc wants the attributes of the
+ * system's declaration on both, and has a word for it. */
+#if defined(__GNUC__) && !defined(__clang__)
+#define SAME_ATTRIBUTES(symbol) copy(symbol),
+#else
+#define SAME_ATTRIBUTES(symbol)
+#endif
+#define EXPORT_ALIAS(spelling, symbol)                                                                       \
+	extern __typeof__(symbol) spelling                                                                   \
+		__attribute__((SAME_ATTRIBUTES(symbol) alias(#symbol), visibility("default")))
+
+/* Fills the table.  0, or -ENOENT with the name of what this libc lacks in *missing. */
+int libc_bind(const char **missing);
+
+#endif

@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * libev, kept in one room.  The loop of the host thread, the watchers of each fd, and the system calls
+ * that libev's object is linked to in place of libc's (it must not enter our own wrappers, and its
+ * poll must sleep to the nanosecond that our timers ask for).
+ */
+#include "loop.h"
+#include <ev.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include "coro.h"
+#include "evsys.h"
+#include "fdtab.h"
+#include "raw.h"
+#include "timer.h"
+
+struct watch {
+	ev_io read, write;
+	struct fdrec *rec;
+};
+
+static struct ev_loop *loop;
+static ev_async kick;
+
+/* Debian's libev.a refers to stderr by an absolute relocation, which a shared object cannot take. */
+__attribute__((visibility("hidden"))) FILE *syncless_ev_stderr;
+
+static void on_kick(struct ev_loop *l, ev_async *w, int revents)
+{
+	(void)l, (void)w, (void)revents; /* the poll has ended, which is all a kick is for */
+}
+
+int loop_init(void)
+{
+	int saved = errno, err;
+
+	if (loop)
+		return 0;
+	syncless_ev_stderr = stderr;
+	errno = ENOMEM; /* unless a system call says otherwise */
+	loop = ev_loop_new(EVFLAG_NOENV | EVBACKEND_EPOLL);
+	err = errno;
+	errno = saved;
+	if (!loop)
+		return -err;
+	ev_async_init(&kick, on_kick);
+	ev_async_start(loop, &kick);
+	return 0;
+}
+
+bool loop_is_up(void)
+{
+	return loop != NULL;
+}
+
+void loop_kick(void)
+{
+	if (loop)
+		ev_async_send(loop, &kick);
+}
+
+static void finish(struct fdrec *f, ev_io *w, short event)
+{
+	if (fd_fired(f, event) & event)
+		ev_io_stop(loop, w);
+}
+
+static void on_read(struct ev_loop *l, ev_io *w, int revents)
+{
+	struct watch *x = CONTAINER_OF(w, struct watch, read);
+
+	(void)l, (void)revents;
+	finish(x->rec, w, WAIT_READ);
+}
+
+static void on_write(struct ev_loop *l, ev_io *w, int revents)
+{
+	struct watch *x = CONTAINER_OF(w, struct watch, write);
+
+	(void)l, (void)revents;
+	finish(x->rec, w, WAIT_WRITE);
+}
+
+static struct watch *watch_of(struct fdrec *f)
+{
+	struct watch *x = f->watch;
+
+	if (x)
+		return x;
+	x = calloc(1, sizeof(*x));
+	if (!x)
+		return NULL;
+	ev_io_init(&x->read, on_read, f->fd, EV_READ);
+	ev_io_init(&x->write, on_write, f->fd, EV_WRITE);
+	x->rec = f;
+	return f->watch = x;
+}
+
+int loop_watch(struct fdrec *f, short want)
+{
+	int saved = errno, r = loop_init(); /* a forked child has none yet */
+	struct watch *x = r < 0 ? NULL : watch_of(f);
+
+	errno = saved; /* calloc's */
+	if (!x)
+		return r < 0 ? r : -ENOMEM;
+	if ((want & WAIT_READ) && !ev_is_active(&x->read))
+		ev_io_start(loop, &x->read);
+	if ((want & WAIT_WRITE) && !ev_is_active(&x->write))
+		ev_io_start(loop, &x->write);
+	return 0;
+}
+
+void loop_unwatch(struct fdrec *f)
+{
+	struct watch *x = f->watch;
+
+	if (!x)
+		return;
+	ev_io_stop(loop, &x->read);
+	ev_io_stop(loop, &x->write);
+	/* Closing ends the kernel's registration only if nobody else holds the description. */
+	if (fd_kind(f->fd) & FD_SHARED)
+		raw4(SYS_epoll_ctl, evsys_epoll_fd, EPOLL_CTL_DEL, f->fd, 0);
+	free(x);
+	f->watch = NULL;
+}
+
+/* No loop to be had (EMFILE): timers still run; descriptors are not waited for, loop_watch() says why. */
+static void sleep_without_loop(void)
+{
+	int64_t left = timer_next() == NEVER ? NEVER : timer_next() - now_ns();
+	struct timespec ts = ns_timespec(left < 0 ? 0 : left > 10 * NS_PER_MS ? 10 * NS_PER_MS : left);
+
+	raw2(SYS_nanosleep, &ts, 0);
+}
+
+void loop_run(bool block)
+{
+	int saved = errno; /* that of the coroutine whose stack this is */
+
+	if (LIKELY(loop_init() == 0)) {
+		evsys_sleep_until = block ? timer_next() : 0;
+		ev_run(loop, block ? EVRUN_ONCE : EVRUN_NOWAIT);
+	} else if (block) {
+		sleep_without_loop();
+	}
+	waitq_drain_deferred();
+	fd_drain_notes();
+	sched_drain_remote();
+	if (timer_next() != NEVER)
+		timer_expire(now_ns());
+	errno = saved;
+}
+
+void loop_after_fork_child(void)
+{
+	if (!loop)
+		return;
+	/* The set is shared with the parent: closing our copy of its number is all that is allowed.
+	 * The rest of the old loop is left as it is; it costs a few kilobytes once per fork. */
+	raw1(SYS_close, evsys_epoll_fd);
+	raw1(SYS_close, evsys_event_fd);
+	evsys_epoll_fd = evsys_event_fd = -1;
+	loop = NULL;
+}

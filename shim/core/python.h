@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the thread code asks of the Python side (pyhost.c), which may not be there at all.
+ */
+#ifndef SYNCLESS_PYTHON_H
+#define SYNCLESS_PYTHON_H
+
+#include <stdbool.h>
+
+/* The constructor's part: installs the audit hook if this process has a Python. */
+void python_boot(void);
+/* Is this pthread_create, called from `caller` with `arg` for the new thread, the one of a threading.Thread? */
+bool python_makes_green(const void *caller, const void *arg);
+/* A green thread was started: the watchdog is needed, main's input() must let others run. */
+void python_thread_started(void);
+/* Ends the watchdog if no green thread is left, so that a fork finds one kernel thread. */
+void python_before_fork(void);
+void python_after_fork_child(void);
+
+#endif

@@ -1,0 +1,400 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The scheduler: who runs next, and who drives the loop when nobody can.
+ *
+ * There is no hub.  A coroutine that parks takes the next one off the run queue and switches to it;
+ * when the queue is empty it runs the loop on its own stack until somebody, perhaps itself, is ready.
+ *
+ * A round is the set of coroutines that were ready when it began (`now`).  What becomes ready
+ * meanwhile goes to `later`, but what a poll of the loop wakes goes to `fresh`, before those: the next
+ * round is fresh + later.  The loop is polled at the end of each round, and inside a round when
+ * POLL_EVERY_NS have passed, so that twenty coroutines that compute do not hold a timer up for twenty
+ * turns.  Nothing waits for more than one extra round.
+ */
+#include "coro.h"
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "fdtab.h"
+#include "loop.h"
+#include "raw.h"
+#include "sigmask.h"
+#include "switch.h"
+#include "timer.h"
+
+#define POLL_EVERY_NS NS_PER_MS
+
+struct runq {
+	struct coro *head, *tail;
+};
+
+__thread struct coro *coro_self __attribute__((tls_model("initial-exec")));
+struct sched sched;
+_Atomic bool green_exist;
+_Atomic(struct coro *) sched_remote;
+
+static struct runq now, fresh, later;
+static bool polling; /* what becomes ready is `fresh` */
+static int64_t last_poll_ns;
+
+/* The coroutine that left its stack for ever at the last switch, and what is to be done about it. */
+static struct coro *departed;
+static void (*departed_after)(struct coro *);
+
+static void append(struct runq *q, struct coro *co)
+{
+	co->next = NULL;
+	co->prev = q->tail;
+	if (q->tail)
+		q->tail->next = co;
+	else
+		q->head = co;
+	q->tail = co;
+}
+
+static struct coro *pop(struct runq *q)
+{
+	struct coro *co = q->head;
+
+	if (!co)
+		return NULL;
+	q->head = co->next;
+	if (q->head)
+		q->head->prev = NULL;
+	else
+		q->tail = NULL;
+	return co;
+}
+
+static void splice(struct runq *to, struct runq *from)
+{
+	if (!from->head)
+		return;
+	if (to->tail) {
+		to->tail->next = from->head;
+		from->head->prev = to->tail;
+	} else {
+		to->head = from->head;
+	}
+	to->tail = from->tail;
+	*from = (struct runq){ 0 };
+}
+
+void coro_ready(struct coro *co)
+{
+	if (co->state != CORO_PARKED)
+		return;
+	co->state = CORO_READY;
+	append(polling ? &fresh : &later, co);
+}
+
+static void push_remote(struct coro *co)
+{
+	int idle = 0;
+	struct coro *head;
+
+	if (!atomic_compare_exchange_strong(&co->remote_state, &idle, 1))
+		return; /* already on its way */
+	head = atomic_load(&sched_remote);
+	do
+		co->remote_next = head;
+	while (!atomic_compare_exchange_weak(&sched_remote, &head, co));
+	loop_kick();
+}
+
+void coro_unpark(struct coro *co)
+{
+	if (coro_self && !sched.in_handler)
+		coro_ready(co);
+	else
+		push_remote(co);
+}
+
+/* On the host: a coroutine that was launched is seen for the first time. */
+static void welcome(struct coro *co)
+{
+	sched_add(co);
+	sig_count_mask(co, +1);
+	sig_apply_mask();
+	co->state = CORO_PARKED;
+	coro_ready(co);
+}
+
+void coro_launch(struct coro *co)
+{
+	if (coro_self && !sched.in_handler)
+		welcome(co);
+	else
+		push_remote(co);
+}
+
+void sched_drain_remote(void)
+{
+	struct coro *list, *in_order = NULL;
+
+	if (!atomic_load_explicit(&sched_remote, memory_order_relaxed))
+		return;
+	list = atomic_exchange(&sched_remote, NULL);
+	while (list) { /* the stack has the newest first */
+		struct coro *co = list;
+
+		list = co->remote_next;
+		co->remote_next = in_order;
+		in_order = co;
+	}
+	while (in_order) {
+		struct coro *co = in_order;
+
+		in_order = co->remote_next;
+		/* Idle before ready: a wake that comes now must be able to queue it again. */
+		atomic_store(&co->remote_state, 0);
+		if (UNLIKELY(co->state == CORO_NEW))
+			welcome(co);
+		else
+			coro_ready(co);
+	}
+}
+
+static void poll_loop(bool block)
+{
+	polling = true;
+	if (block)
+		atomic_store(&sched.idle, true);
+	loop_run(block);
+	if (block)
+		atomic_store(&sched.idle, false);
+	polling = false;
+	last_poll_ns = now_ns();
+	sig_after_poll();
+}
+
+/* The next to run; NULL when a poll brought nobody. */
+static struct coro *next_ready(bool block)
+{
+	if (!now.head) {
+		/* Blocking is right only if this poll is all there is to hope for. */
+		poll_loop(block && !later.head && !fresh.head);
+		splice(&now, &fresh);
+		splice(&now, &later);
+	} else if (now_ns() - last_poll_ns >= POLL_EVERY_NS) {
+		poll_loop(false);
+	}
+	return pop(&now);
+}
+
+static void switch_to(struct coro *me, struct coro *next)
+{
+	sched.current = next;
+	atomic_store_explicit(&sched.switches, sched.switches + 1, memory_order_relaxed);
+	switch_stack(&me->sp, next->sp, next->fs_base);
+	sched_landed();
+}
+
+void sched_landed(void)
+{
+	struct coro *gone = departed;
+
+	if (UNLIKELY(gone != NULL)) {
+		departed = NULL;
+		departed_after(gone);
+	}
+}
+
+/* Gives the host to somebody else once, or runs the loop.  Returns with me RUNNING iff me is next. */
+static bool pass_on(struct coro *me)
+{
+	struct coro *next = next_ready(true);
+
+	if (!next)
+		return false;
+	if (next != me) {
+		next->state = CORO_RUNNING;
+		switch_to(me, next);
+		/* Somebody switched to us: as the next in the queue, or, parked still, to drive the loop. */
+		return me->state == CORO_RUNNING;
+	}
+	me->state = CORO_RUNNING;
+	return true;
+}
+
+void sched_park(struct coro *me, const char *why, int fd)
+{
+	me->state = CORO_PARKED;
+	me->why = why;
+	me->why_fd = fd;
+	/* Wakes that came between the caller's registration and this line. */
+	sched_drain_remote();
+	while (!pass_on(me))
+		;
+	me->why = NULL;
+	if (UNLIKELY(me->has_pending))
+		sig_run_pending(me);
+}
+
+void sched_yield_now(struct coro *me)
+{
+	me->state = CORO_READY;
+	me->why = "yield";
+	append(&later, me);
+	while (!pass_on(me))
+		;
+	me->why = NULL;
+	if (UNLIKELY(me->has_pending))
+		sig_run_pending(me);
+}
+
+void sched_arm(struct coro *me, deadline_t until)
+{
+	me->timed_out = false;
+	if (until == NEVER)
+		return;
+	/* No memory for the timer: late is wrong, early is a spurious wake that the caller's own
+	 * clock puts right. */
+	if (timer_start(me, until) < 0)
+		me->timed_out = true;
+}
+
+void sched_disarm(struct coro *me)
+{
+	timer_stop(me);
+}
+
+/* Any parked coroutine can drive the loop; main is always there. */
+static struct coro *somebody_else(struct coro *me)
+{
+	struct coro *co;
+
+	if (sched.main != me && sched.main->state == CORO_PARKED)
+		return sched.main;
+	for (co = me->all_next; co != me; co = co->all_next)
+		if (co->state == CORO_PARKED && co->sp)
+			return co;
+	return NULL;
+}
+
+void sched_leave(struct coro *me, void (*after)(struct coro *))
+{
+	struct coro *next = NULL;
+
+	/* A wake that came too late still links the record; whoever joins may free it. */
+	if (atomic_load(&me->remote_state))
+		sched_drain_remote();
+	me->state = CORO_DEAD;
+	me->why = "ended";
+	while (!next) {
+		next = now.head || fresh.head || later.head ? next_ready(false) : NULL;
+		if (next)
+			next->state = CORO_RUNNING;
+		else
+			next = somebody_else(me);
+		if (!next)
+			poll_loop(true);
+	}
+	departed = me;
+	departed_after = after;
+	sched.current = next;
+	switch_stack(&me->sp, next->sp, next->fs_base);
+}
+
+void sched_add(struct coro *co)
+{
+	if (!sched.all) {
+		co->all_next = co->all_prev = co;
+		sched.all = co;
+	} else {
+		co->all_next = sched.all;
+		co->all_prev = sched.all->all_prev;
+		co->all_prev->all_next = co->all_next->all_prev = co;
+	}
+	sched.ncoro++;
+}
+
+void sched_remove(struct coro *co)
+{
+	co->all_prev->all_next = co->all_next;
+	co->all_next->all_prev = co->all_prev;
+	if (sched.all == co)
+		sched.all = co->all_next == co ? NULL : co->all_next;
+	sched.ncoro--;
+}
+
+static struct coro host_flow; /* the record of the thread that became the host */
+
+static void fill_host_flow(struct coro *co)
+{
+	memset(co, 0, sizeof(*co));
+	co->fs_base = switch_read_fs();
+	co->thread = pthread_self();
+	co->tid = sched.host_tid;
+	co->state = CORO_RUNNING;
+	co->fork_generation = sched.generation;
+	sig_read_kernel_mask(&co->mask);
+}
+
+int sched_adopt_host(void)
+{
+	int r = loop_init();
+
+	if (r < 0)
+		return r;
+	sched.host_pid = (int)raw1(SYS_getpid, 0);
+	sched.host_tid = (int)raw1(SYS_gettid, 0);
+	fill_host_flow(&host_flow);
+	sched_add(&host_flow);
+	sig_count_mask(&host_flow, +1);
+	sched.current = &host_flow;
+	last_poll_ns = now_ns();
+	coro_self = &host_flow;
+	sched.main = &host_flow;
+	sig_adopt_host();
+	return 0;
+}
+
+void sched_after_fork_child(void)
+{
+	now = fresh = later = (struct runq){ 0 };
+	departed = NULL;
+	polling = false;
+	atomic_store(&sched_remote, NULL);
+	timer_forget_all();
+	sched = (struct sched){ .generation = sched.generation + 1 };
+	atomic_store(&green_exist, false);
+	coro_self = NULL;
+}
+
+static int verify_queue(const struct runq *q)
+{
+	const struct coro *prev = NULL;
+
+	for (const struct coro *co = q->head; co; prev = co, co = co->next)
+		if (co->state != CORO_READY || co->prev != prev)
+			return -1;
+	return q->tail == prev ? 0 : -1;
+}
+
+static int verify_all(void)
+{
+	struct coro *co = sched.all;
+	int n = 0;
+
+	do {
+		if (!co || co->all_next->all_prev != co || co->state == CORO_DEAD || co->state == CORO_NEW)
+			return -1;
+		if ((co->state == CORO_RUNNING) != (co == sched.current))
+			return -1;
+		n++;
+		co = co->all_next;
+	} while (co != sched.all);
+	return n == sched.ncoro ? 0 : -1;
+}
+
+int sched_verify(void)
+{
+	if (!sched.main || !coro_self)
+		return 0;
+	if (sched.current != coro_self || verify_all() < 0)
+		return -1;
+	if (verify_queue(&now) < 0 || verify_queue(&fresh) < 0 || verify_queue(&later) < 0)
+		return -1;
+	return timer_verify() < 0 || fd_verify() < 0 ? -1 : 0;
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The environment's words, read once by the constructor and constant from then on.
+ */
+#ifndef SYNCLESS_SETTINGS_H
+#define SYNCLESS_SETTINGS_H
+
+#include <stdbool.h>
+
+enum which_threads { THREADS_NONE, THREADS_PYTHON, THREADS_ALL };
+
+struct settings {
+	bool enabled;		    /* SYNCLESS=0 clears it */
+	bool verbose;		    /* SYNCLESS_VERBOSE */
+	enum which_threads threads; /* SYNCLESS_THREADS */
+	int preempt_ms;		    /* SYNCLESS_PREEMPT_MS; 0: never */
+	int offload_threads;	    /* SYNCLESS_OFFLOAD_THREADS */
+};
+extern struct settings settings;
+
+void settings_read(char **environ_of_start);
+/* One line on stderr, "syncless: …", if SYNCLESS_VERBOSE; safe in any state. */
+void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+#endif

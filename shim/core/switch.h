@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The few instructions that C cannot say; one assembly file per architecture.
+ */
+#ifndef SYNCLESS_SWITCH_H
+#define SYNCLESS_SWITCH_H
+
+/* User code may write the thread register itself (FSGSBASE; always so on aarch64). */
+extern unsigned char switch_fast_fs;
+
+/* Saves the caller's registers on its stack and the stack pointer in *save_sp, then continues the
+ * frame at load_sp as the thread of fs_base.  Returns when somebody continues the caller's frame. */
+void switch_stack(void **save_sp, void *load_sp, unsigned long fs_base);
+
+/* As above, but ends this kernel thread in place of continuing another frame. */
+void switch_publish_and_exit(void **save_sp);
+
+/* clone(2) whose child continues the frame at frame_sp.  Returns the child's tid or -errno. */
+long switch_clone(unsigned long flags, void *frame_sp, int *ptid, int *ctid, unsigned long tls);
+
+unsigned long switch_read_fs(void);
+void switch_set_fs(unsigned long base);
+void switch_sigreturn(void);
+void *switch_call_from(void *fn, const void *arg0, long arg1, void *via);
+
+#endif

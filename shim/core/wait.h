@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The verbs by which a libc call waits for something other than a lock (those are in waitq.h).
+ *
+ * All return 0 or a negative errno, never touch errno, and take an absolute deadline, so calling again
+ * after a spurious wake cannot lengthen the wait.  All are cancellation points: a cancelled thread does not
+ * return from them.  `flags` says what a signal does:
+ *
+ *   WAIT_INTR_ALWAYS   poll, select, sleep, and socket calls with a timeout: each handler ends them
+ *   WAIT_INTR_RESTART  read, recv, accept, waitpid: a handler with SA_RESTART does not  (signal(7))
+ *
+ * `why` is the name of the call, a literal; it is kept in the record for traces.
+ */
+#ifndef SYNCLESS_WAIT_H
+#define SYNCLESS_WAIT_H
+
+#include <poll.h>
+#include <sys/types.h>
+#include "base.h"
+#include "coro.h"
+#include "fdtab.h"
+#include "waitq.h"
+
+#define WAIT_INTR_ALWAYS  WAITQ_INTR
+#define WAIT_INTR_RESTART (WAITQ_INTR | WAITQ_RESTART)
+
+/* What signal(7) says of a call that has, or has not, a timeout on its socket. */
+static inline int wait_flags_for(deadline_t until)
+{
+	return until == NEVER ? WAIT_INTR_RESTART : WAIT_INTR_ALWAYS;
+}
+
+/* Parks until f is ready for `want` (WAIT_READ or WAIT_WRITE).  0: try the call again (ready, or spurious);
+ * -EBADF: closed meanwhile; -ETIMEDOUT; -EINTR; -ENOMEM, -EMFILE.  f may be gone after any return but 0. */
+int wait_fd(struct coro *me, struct fdrec *f, short want, deadline_t until, int flags, const char *why);
+
+/* A call on one descriptor that is tried without blocking and waits in between.  Lives on the caller's stack;
+ * nobody else points to it.  Filled by the caller: all above `until`. */
+struct io_wait {
+	struct coro *me;
+	int fd;
+	short want;	  /* WAIT_READ, WAIT_WRITE */
+	const char *why;  /* the call */
+	deadline_t until; /* 0: not begun; from SO_RCVTIMEO or SO_SNDTIMEO at the first wait */
+	int fruitless;	  /* waits since the last progress; the caller resets it when there was some */
+};
+
+/* So many waits in a row that brought nothing show that the descriptor's events do not mean what we wait for
+ * (an unconnected unix datagram socket is always "writable"): from then on time passes instead, 1 to 8 ms. */
+#define IO_FRUITLESS_MAX 8
+
+/* After a try said EAGAIN.  0: try again.  -EAGAIN: the app wants to see that EAGAIN, or its timeout is over;
+ * -EINTR as signal(7) says; -EBADF: closed meanwhile; -ENOMEM … */
+int wait_io(struct io_wait *w);
+
+/* Parks until one of the n entries may be ready (fd < 0 entries are skipped, `events` as for poll(2), revents
+ * is not touched).  0: look again by a poll of timeout 0; -ETIMEDOUT; -EINTR; -ENOMEM.  n may be 0. */
+int wait_many(struct coro *me, const struct pollfd *fds, nfds_t n, deadline_t until, int flags,
+	      const char *why);
+
+/* Parks until the deadline.  0: it has passed; -EINTR. */
+int wait_until(struct coro *me, deadline_t until, int flags, const char *why);
+
+/* Parks until the process behind pidfd, a number fresh from the kernel, can be waited for.  0: look again;
+ * -EINTR, -ENOMEM.  The caller says fd_closing() before it closes pidfd. */
+int wait_pidfd(struct coro *me, int pidfd, int flags, const char *why);
+
+#endif

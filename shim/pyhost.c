@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The host is a Python process: which threads are its own, and who makes a computing one give way.
+ *
+ * No header and no library of Python is used: a dozen names of its stable interface are looked up, so one
+ * libsyncless.so serves every version.
+ *
+ * A thread that the runtime makes is one of `threading`, or faulthandler's watchdog, which must stay native.  From
+ * 3.12 on an audit hook, put in before the interpreter starts, hears of each `_thread.start_*`, and what was not
+ * announced so stays native.  Up to 3.11 there is no such event; there the record that the runtime hands to its
+ * new thread, {function, argument}, tells: faulthandler alone has no argument.
+ *
+ * The watchdog is a native thread that lives while green threads do.  When the host has not switched for one
+ * period it asks for the GIL, as any waiting thread would; the eval loop then drops it and waits until it has been
+ * taken, which parks, and so the others run.
+ */
+#include "python.h"
+#include <link.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include "coro.h"
+#include "libc.h"
+#include "native.h"
+#include "rawlock.h"
+#include "settings.h"
+#include "thread.h"
+#include "wait.h"
+
+typedef int (*audit_hook)(const char *event, void *args, void *data);
+
+static struct {
+	int (*PySys_AddAuditHook)(audit_hook hook, void *data);
+	int (*Py_IsInitialized)(void);
+	int (*Py_IsFinalizing)(void); /* _Py_IsFinalizing up to 3.12 */
+	void *(*PyInterpreterState_Main)(void);
+	void *(*PyThreadState_New)(void *interp);
+	void (*PyEval_RestoreThread)(void *ts);
+	void *(*PyEval_SaveThread)(void);
+	int (**PyOS_InputHook)(void);
+} py;
+
+static uintptr_t runtime_lo, runtime_hi; /* where the runtime's code lies */
+static bool announces;			 /* 3.12 or later */
+static __thread bool announced __attribute__((tls_model("initial-exec")));
+
+static int on_audit(const char *event, void *args, void *data)
+{
+	(void)args, (void)data;
+	if (event[0] == '_' && !strncmp(event, "_thread.start_", 14))
+		announced = true;
+	return 0;
+}
+
+static int note_range(struct dl_phdr_info *info, size_t size, void *address)
+{
+	uintptr_t lo = UINTPTR_MAX, hi = 0;
+
+	(void)size;
+	for (int i = 0; i < info->dlpi_phnum; i++) {
+		const ElfW(Phdr) *ph = &info->dlpi_phdr[i];
+		uintptr_t at = info->dlpi_addr + ph->p_vaddr;
+
+		if (ph->p_type != PT_LOAD)
+			continue;
+		lo = at < lo ? at : lo;
+		hi = at + ph->p_memsz > hi ? at + ph->p_memsz : hi;
+	}
+	if ((uintptr_t)address < lo || (uintptr_t)address >= hi)
+		return 0;
+	runtime_lo = lo;
+	runtime_hi = hi;
+	return 1;
+}
+
+static bool find_names(void *object)
+{
+	py.PySys_AddAuditHook = dlsym(object, "PySys_AddAuditHook"); /* since 3.8 */
+	if (!py.PySys_AddAuditHook)
+		return false;
+	py.Py_IsInitialized = dlsym(object, "Py_IsInitialized");
+	py.Py_IsFinalizing = dlsym(object, "Py_IsFinalizing");
+	if (!py.Py_IsFinalizing)
+		py.Py_IsFinalizing = dlsym(object, "_Py_IsFinalizing");
+	py.PyInterpreterState_Main = dlsym(object, "PyInterpreterState_Main");
+	py.PyThreadState_New = dlsym(object, "PyThreadState_New");
+	py.PyEval_RestoreThread = dlsym(object, "PyEval_RestoreThread");
+	py.PyEval_SaveThread = dlsym(object, "PyEval_SaveThread");
+	py.PyOS_InputHook = dlsym(object, "PyOS_InputHook");
+	dl_iterate_phdr(note_range, (void *)py.PySys_AddAuditHook);
+	return true;
+}
+
+static void install_hook(void *object)
+{
+	const char *(*Py_GetVersion)(void) = (const char *(*)(void))dlsym(object, "Py_GetVersion");
+	const char *version = Py_GetVersion ? Py_GetVersion() : ""; /* may be called before Py_Initialize() */
+
+	announces = strncmp(version, "3.", 2) || strtol(version + 2, NULL, 10) >= 12;
+	if (announces)
+		py.PySys_AddAuditHook(on_audit, NULL);
+}
+
+void python_boot(void)
+{
+	if (find_names(RTLD_DEFAULT))
+		install_hook(RTLD_DEFAULT);
+}
+
+static bool is_runtime(const void *caller)
+{
+	return (uintptr_t)caller >= runtime_lo && (uintptr_t)caller < runtime_hi;
+}
+
+/* A program that embeds Python may have loaded it long after our constructor ran. */
+static bool boot_late(const char *caller_object)
+{
+	void *object = libc.dlopen(caller_object, RTLD_LAZY | RTLD_NOLOAD);
+	bool found = object && find_names(object);
+
+	if (found)
+		install_hook(object); /* the caller starts a thread: it holds the GIL */
+	if (object)
+		libc.dlclose(object);
+	return found;
+}
+
+static bool is_named(const char *path, const char *prefix)
+{
+	const char *slash = path ? strrchr(path, '/') : NULL;
+
+	return slash && !strncmp(slash + 1, prefix, strlen(prefix));
+}
+
+/* The exception among C libraries: libcurl makes a thread for each name it resolves. */
+static bool is_libcurl(const void *caller)
+{
+	Dl_info info;
+
+	return py.Py_IsInitialized && py.Py_IsInitialized() && dladdr(caller, &info) &&
+	       is_named(info.dli_fname, "libcurl");
+}
+
+static bool is_of_threading(const void *arg)
+{
+	bool was_announced = announced;
+
+	announced = false;
+	return announces ? was_announced : arg && ((void *const *)arg)[1] != NULL;
+}
+
+bool python_makes_green(const void *caller, const void *arg)
+{
+	Dl_info info;
+
+	if (is_runtime(caller))
+		return is_of_threading(arg);
+	if (py.PySys_AddAuditHook)
+		return is_libcurl(caller);
+	/* The thread that brings a late boot was not announced. */
+	return dladdr(caller, &info) && boot_late(info.dli_fname) && is_runtime(caller);
+}
+
+/* --- The watchdog. */
+
+enum { DOG_NONE, DOG_SLEEPS, DOG_ASKS, DOG_STOPS };
+
+static struct rawlock dog_lock; /* starting and stopping */
+static _Atomic int dog_state;
+static pthread_t dog;
+static void *dog_thread_state; /* kept for the next watchdog: freeing it would need the GIL */
+
+static bool interpreter_is_up(void)
+{
+	return py.Py_IsInitialized && py.Py_IsInitialized() && !(py.Py_IsFinalizing && py.Py_IsFinalizing());
+}
+
+/* False: stop. */
+static bool sleep_one_period(void)
+{
+	deadline_t until = deadline_in(settings.preempt_ms * NS_PER_MS);
+
+	while (futex_wait(&dog_state, DOG_SLEEPS, &until) != -ETIMEDOUT)
+		if (atomic_load(&dog_state) != DOG_SLEEPS)
+			return false;
+	return true;
+}
+
+static void ask(void)
+{
+	int sleeps = DOG_SLEEPS;
+
+	if (!atomic_compare_exchange_strong(&dog_state, &sleeps, DOG_ASKS))
+		return;
+	if (!dog_thread_state)
+		dog_thread_state = py.PyThreadState_New(py.PyInterpreterState_Main());
+	if (dog_thread_state) {
+		py.PyEval_RestoreThread(dog_thread_state);
+		py.PyEval_SaveThread();
+	}
+	atomic_store(&dog_state, DOG_SLEEPS);
+}
+
+/* Ends by itself when the last green thread is gone or the interpreter is about to be. */
+static bool may_end(int *idle_periods)
+{
+	bool end;
+
+	if (atomic_load(&green_alive) > 0 && interpreter_is_up()) {
+		*idle_periods = 0;
+		return false;
+	}
+	if (++*idle_periods < 2)
+		return false;
+	rawlock_take(&dog_lock);
+	end = atomic_load(&green_alive) == 0 || !interpreter_is_up();
+	if (end && atomic_exchange(&dog_state, DOG_NONE) == DOG_SLEEPS)
+		libc.pthread_detach(dog);
+	rawlock_drop(&dog_lock);
+	return end;
+}
+
+static void *dog_main(void *arg)
+{
+	unsigned long seen = 0, now;
+	int idle_periods = 0;
+
+	raw2(SYS_prctl, PR_SET_NAME, "syncless-dog");
+	while (sleep_one_period()) {
+		if (may_end(&idle_periods))
+			return arg;
+		now = atomic_load_explicit(&sched.switches, memory_order_relaxed);
+		if (now == seen && idle_periods == 0 && !atomic_load(&sched.idle))
+			ask();
+		seen = now;
+	}
+	return arg;
+}
+
+static void start_dog_locked(void)
+{
+	if (atomic_load(&dog_state) != DOG_NONE)
+		return;
+	atomic_store(&dog_state, DOG_SLEEPS);
+	if (native_start(&dog, 256 << 10, dog_main, NULL) != 0)
+		atomic_store(&dog_state, DOG_NONE); /* the next thread tries again */
+}
+
+/* --- main in input(). */
+
+/* The interpreter calls this, without the GIL, before it reads a line from the terminal by stdio. */
+static int input_hook(void)
+{
+	struct coro *me = coro_may_park();
+	struct fdrec *f = me ? fd_record(0) : NULL;
+
+	if (f)
+		wait_fd(me, f, WAIT_READ, NEVER, WAIT_INTR_ALWAYS, "input");
+	return 0;
+}
+
+void python_thread_started(void)
+{
+	if (!interpreter_is_up())
+		return;
+	if (py.PyOS_InputHook && !*py.PyOS_InputHook)
+		*py.PyOS_InputHook = input_hook;
+	if (!settings.preempt_ms || atomic_load(&dog_state) != DOG_NONE || !py.PyThreadState_New)
+		return;
+	rawlock_take(&dog_lock);
+	start_dog_locked();
+	rawlock_drop(&dog_lock);
+}
+
+void python_before_fork(void)
+{
+	int sleeps = DOG_SLEEPS;
+
+	if (atomic_load(&dog_state) == DOG_NONE || atomic_load(&green_alive) > 0)
+		return;
+	rawlock_take(&dog_lock);
+	/* One that asks waits for the GIL, which the forking thread holds: it stays. */
+	if (atomic_compare_exchange_strong(&dog_state, &sleeps, DOG_STOPS)) {
+		futex_wake(&dog_state, 1);
+		libc.pthread_join(dog, NULL);
+		atomic_store(&dog_state, DOG_NONE);
+	}
+	rawlock_drop(&dog_lock);
+}
+
+void python_after_fork_child(void)
+{
+	dog_lock = (struct rawlock){ 0 };
+	atomic_store(&dog_state, DOG_NONE);
+	dog_thread_state = NULL; /* the interpreter frees the states of threads that did not survive */
+}
