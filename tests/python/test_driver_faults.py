@@ -151,12 +151,15 @@ class DriverFaults(unittest.TestCase):
                 self.assertEqual(answer, [i, 'answer-%d' % i])
 
     def test_mysqldb_backend_killed(self):
+        support.service('MYSQL')
         self.one_dies('mysqldb', 'OperationalError')
 
     def test_pymysql_backend_killed(self):
+        support.service('MYSQL')
         self.one_dies('pymysql', 'OperationalError')
 
     def test_psycopg2_backend_killed(self):
+        support.service('PG')
         self.one_dies('psycopg2', 'OperationalError')
 
     def test_pycurl_connection_closed(self):

@@ -206,6 +206,8 @@ class Drivers(unittest.TestCase):
 
     def test_connections_reused(self):
         """One connection per thread, many short queries on each."""
+        for kind in ('MYSQL', 'PG'):
+            support.service(kind)
         mysql, postgres = MySQL(MySQLdb), Postgres()
         gate = threading.Barrier(40)
 
