@@ -11,6 +11,7 @@
  */
 #include "body.h"
 #include <limits.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include "hostlock.h"
@@ -226,6 +227,16 @@ static int start_host_thread(void)
 	return r == 1 ? 0 : r;
 }
 
+/* Threads of one host never allocate at the same time: an arena for every few of them would only spread
+ * the heap, and grow and shrink by system calls.  The user's own setting stands. */
+static void share_one_arena(void)
+{
+	const char *tunables = getenv("GLIBC_TUNABLES");
+
+	if (!getenv("MALLOC_ARENA_MAX") && !(tunables && strstr(tunables, "arena_max")))
+		mallopt(M_ARENA_MAX, 1);
+}
+
 static int bring_up(void)
 {
 	bool is_main = raw1(SYS_gettid, 0) == raw1(SYS_getpid, 0);
@@ -238,6 +249,7 @@ static int bring_up(void)
 	if (r < 0)
 		return r;
 	atomic_store(&green_exist, true);
+	share_one_arena();
 	if (!works())
 		return -ENOSYS;
 	sig_guard_setxid();
