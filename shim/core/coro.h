@@ -98,6 +98,8 @@ struct sched {
 	_Atomic bool busy_ever;
 	volatile sig_atomic_t in_handler; /* a signal handler runs on the host: nothing parks */
 	unsigned generation;		  /* bumped in each forked child */
+	unsigned round;			  /* of the run queue, see sched.c */
+	bool mid_round;			  /* a poll of the loop goes on inside it */
 };
 extern struct sched sched;
 

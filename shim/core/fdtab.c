@@ -288,6 +288,7 @@ static void fire(struct fdwait *w, short events)
 	struct coro *co = w->co;
 
 	w->got = events;
+	w->rec->due_round = sched.round + 1;
 	fdwait_remove(w);
 	coro_ready(co);
 }

@@ -53,6 +53,7 @@ struct fdrec {
 	int fd;
 	bool stream;	  /* SOCK_STREAM: a short read means empty */
 	bool maybe_empty; /* the last read was short: park before trying */
+	unsigned due_round;		  /* when the one last woken runs: till then events are no news */
 	int64_t rcvtimeo_ns, sndtimeo_ns; /* -1: none */
 	struct fdwait *waits, *waits_tail;
 	struct watch *watch; /* loop.c's; NULL until first watched */
@@ -113,6 +114,13 @@ void fdwait_add(struct fdrec *f, struct fdwait *w, struct coro *co, short want);
 void fdwait_remove(struct fdwait *w);
 /* Called by the loop. */
 short fd_fired(struct fdrec *f, short events);
+/* Has the last one woken for f not had its turn yet?  Then an event that nobody waits for says nothing. */
+static inline bool fd_wake_is_due(const struct fdrec *f)
+{
+	int rounds = (int)(f->due_round - sched.round);
+
+	return rounds > 0 || (rounds == 0 && sched.mid_round);
+}
 
 void fd_drain_notes(void);
 /* Also in processes without green threads: the child has copies of all descriptions. */

@@ -62,7 +62,7 @@ void loop_kick(void)
 
 static void finish(struct fdrec *f, ev_io *w, short event)
 {
-	if (fd_fired(f, event) & event)
+	if ((fd_fired(f, event) & event) && !fd_wake_is_due(f))
 		ev_io_stop(loop, w);
 }
 
@@ -146,12 +146,17 @@ void loop_run(bool block)
 	} else if (block) {
 		sleep_without_loop();
 	}
+	loop_settle(timer_next() != NEVER ? now_ns() : 0);
+	errno = saved;
+}
+
+void loop_settle(int64_t t)
+{
 	waitq_drain_deferred();
 	fd_drain_notes();
 	sched_drain_remote();
 	if (timer_next() != NEVER)
-		timer_expire(now_ns());
-	errno = saved;
+		timer_expire(t);
 }
 
 void loop_after_fork_child(void)

@@ -19,6 +19,9 @@ bool loop_is_up(void);
 /* One round: polls, blocking until the next timer when `block`, then runs timers and remote wakes. */
 void loop_run(bool block);
 
+/* The part of a round that needs no system call, at the time t. */
+void loop_settle(int64_t t);
+
 /* Ends a blocking poll.  From any thread and from signal handlers. */
 void loop_kick(void);
 

@@ -7,9 +7,12 @@
  *
  * A round is the set of coroutines that were ready when it began (`now`).  What becomes ready
  * meanwhile goes to `later`, but what a poll of the loop wakes goes to `fresh`, before those: the next
- * round is fresh + later.  The loop is polled at the end of each round, and inside a round when
- * POLL_EVERY_NS have passed, so that twenty coroutines that compute do not hold a timer up for twenty
- * turns.  Nothing waits for more than one extra round.
+ * round is fresh + later.  Nothing waits for more than one extra round.
+ *
+ * The loop is polled at the end of each round.  Inside a round, so that twenty coroutines that compute do not
+ * hold the others up for twenty turns, timers and wakes from elsewhere, which cost no system call, are looked
+ * at every LOOK_EVERY_NS, and descriptors every POLL_EVERY_NS: with a thousand busy connections a poll
+ * inside the round tells again of every one whose turn has not come yet.
  */
 #include "coro.h"
 #include <stdlib.h>
@@ -22,7 +25,8 @@
 #include "switch.h"
 #include "timer.h"
 
-#define POLL_EVERY_NS NS_PER_MS
+#define LOOK_EVERY_NS NS_PER_MS
+#define POLL_EVERY_NS (4 * NS_PER_MS)
 
 struct runq {
 	struct coro *head, *tail;
@@ -35,7 +39,7 @@ _Atomic(struct coro *) sched_remote;
 
 static struct runq now, fresh, later;
 static bool polling; /* what becomes ready is `fresh` */
-static int64_t last_poll_ns;
+static int64_t last_look_ns, last_poll_ns;
 
 /* The coroutine that left its stack for ever at the last switch, and what is to be done about it. */
 static struct coro *departed;
@@ -164,20 +168,39 @@ static void poll_loop(bool block)
 	if (block)
 		atomic_store(&sched.idle, false);
 	polling = false;
-	last_poll_ns = now_ns();
+	last_look_ns = last_poll_ns = now_ns();
+	sig_after_poll();
+}
+
+/* Inside a round, once in a while. */
+static void look_around(int64_t t)
+{
+	if (t - last_poll_ns >= POLL_EVERY_NS) {
+		sched.mid_round = true;
+		poll_loop(false);
+		sched.mid_round = false;
+		return;
+	}
+	polling = true;
+	loop_settle(t);
+	polling = false;
+	last_look_ns = t;
 	sig_after_poll();
 }
 
 /* The next to run; NULL when a poll brought nobody. */
 static struct coro *next_ready(bool block)
 {
+	int64_t t;
+
 	if (!now.head) {
 		/* Blocking is right only if this poll is all there is to hope for. */
 		poll_loop(block && !later.head && !fresh.head);
 		splice(&now, &fresh);
 		splice(&now, &later);
-	} else if (now_ns() - last_poll_ns >= POLL_EVERY_NS) {
-		poll_loop(false);
+		sched.round++;
+	} else if ((t = now_ns()) - last_look_ns >= LOOK_EVERY_NS) {
+		look_around(t);
 	}
 	return pop(&now);
 }
