@@ -99,6 +99,7 @@ int timer_expire(int64_t now)
 
 		timer_stop(co);
 		co->timed_out = true;
+		waitq_time_is_up(&co->waiter);
 		coro_ready(co);
 		n++;
 	}

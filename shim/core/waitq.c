@@ -402,7 +402,16 @@ int waitq_wait(struct waiter *w, deadline_t until, int flags, const char *why)
 	while (!atomic_load_explicit(&w->word, memory_order_acquire) && (r = coro_early_end(me, flags)) == 0)
 		sched_park(me, why, -1);
 	coro_end_wait(me);
-	return waitq_remove(w) ? r : 0;
+	/* Under the lock even when a wake is seen coming: who wakes touches w last before it lets go. */
+	if (waitq_remove(w) || !atomic_load_explicit(&w->word, memory_order_relaxed))
+		return r;
+	return 0;
+}
+
+void waitq_time_is_up(struct waiter *w)
+{
+	if (w->queued)
+		waitq_remove(w);
 }
 
 void waitq_before_fork(void)

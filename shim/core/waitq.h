@@ -75,6 +75,11 @@ void waitq_leave(struct waiter *w);
 /* 0 woken, -ETIMEDOUT, -EINTR, -ECANCELED.  In each case the waiter is off the queue. */
 int waitq_wait(struct waiter *w, deadline_t until, int flags, const char *why);
 
+/* The deadline of a coroutine's wait has come: it leaves the queue now, not when it next runs.  A wake that comes
+ * in between goes to one that still waits.  (Twenty threads that compute queue for the GIL with a timeout of
+ * 5 ms each, and all of them would keep their places before a native thread.)  Host only. */
+void waitq_time_is_up(struct waiter *w);
+
 /* Wakes up to n waiters of addr in order; returns how many.  From any thread and from signal handlers. */
 int waitq_wake(const void *addr, int n);
 int waitq_wake_bits(const void *addr, int n, uint32_t bits);
