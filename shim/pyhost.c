@@ -11,8 +11,9 @@
  * new thread, {function, argument}, tells: faulthandler alone has no argument.
  *
  * The watchdog is a native thread that lives while green threads do.  When the host has not switched for one
- * period it asks for the GIL, as any waiting thread would; the eval loop then drops it and waits until it has been
- * taken, which parks, and so the others run.
+ * period it asks for the GIL; the eval loop then drops it and waits until it has been taken, which parks, and so
+ * the others run and take it; the watchdog itself only if nobody does (standby.h).  While the host sleeps in the
+ * loop for long, so does the watchdog.
  */
 #include "python.h"
 #include <link.h>
@@ -23,6 +24,7 @@
 #include "native.h"
 #include "rawlock.h"
 #include "settings.h"
+#include "standby.h"
 #include "thread.h"
 #include "wait.h"
 
@@ -162,7 +164,11 @@ bool python_makes_green(const void *caller, const void *arg)
 
 /* --- The watchdog. */
 
-enum { DOG_NONE, DOG_SLEEPS, DOG_ASKS, DOG_STOPS };
+/* Who moves it: its starter NONE -> SLEEPS; itself SLEEPS <-> ASKS, SLEEPS -> NAPS, SLEEPS -> NONE; the host, when it
+ * leaves the loop, NAPS -> SLEEPS; a fork without green threads SLEEPS or NAPS -> STOPS. */
+enum { DOG_NONE, DOG_SLEEPS, DOG_NAPS, DOG_ASKS, DOG_STOPS };
+
+#define IDLE_PERIODS 20 /* of the host, before the watchdog naps */
 
 static struct rawlock dog_lock; /* starting and stopping */
 static _Atomic int dog_state;
@@ -174,10 +180,10 @@ static bool interpreter_is_up(void)
 	return py.Py_IsInitialized && py.Py_IsInitialized() && !(py.Py_IsFinalizing && py.Py_IsFinalizing());
 }
 
-/* False: stop. */
+/* False: stop.  Half of what a thread may compute: it has been seen twice without a switch between by then. */
 static bool sleep_one_period(void)
 {
-	deadline_t until = deadline_in(settings.preempt_ms * NS_PER_MS);
+	deadline_t until = deadline_in(settings.preempt_ms * NS_PER_MS / 2);
 
 	while (futex_wait(&dog_state, DOG_SLEEPS, &until) != -ETIMEDOUT)
 		if (atomic_load(&dog_state) != DOG_SLEEPS)
@@ -194,7 +200,7 @@ static void ask(void)
 	if (!dog_thread_state)
 		dog_thread_state = py.PyThreadState_New(py.PyInterpreterState_Main());
 	if (dog_thread_state) {
-		py.PyEval_RestoreThread(dog_thread_state);
+		py.PyEval_RestoreThread(dog_thread_state); /* returns when nobody else wants the GIL */
 		py.PyEval_SaveThread();
 	}
 	atomic_store(&dog_state, DOG_SLEEPS);
@@ -219,18 +225,45 @@ static bool may_end(int *idle_periods)
 	return end;
 }
 
+/* The host sets idle and then looks at watch_naps; we set that and then look at idle: one of us sees the other. */
+static void nap(void)
+{
+	int sleeps = DOG_SLEEPS;
+
+	if (!atomic_compare_exchange_strong(&dog_state, &sleeps, DOG_NAPS))
+		return;
+	atomic_store(&sched.watch_naps, true);
+	if (!atomic_load(&sched.idle))
+		python_host_woke();
+	while (atomic_load(&dog_state) == DOG_NAPS)
+		futex_wait(&dog_state, DOG_NAPS, NULL);
+}
+
+void python_host_woke(void)
+{
+	int naps = DOG_NAPS;
+
+	atomic_store(&sched.watch_naps, false);
+	if (atomic_compare_exchange_strong(&dog_state, &naps, DOG_SLEEPS))
+		futex_wake(&dog_state, 1);
+}
+
 static void *dog_main(void *arg)
 {
 	unsigned long seen = 0, now;
-	int idle_periods = 0;
+	int ending = 0, idle = 0;
 
 	raw2(SYS_prctl, PR_SET_NAME, "syncless-dog");
+	atomic_store(&standby_thread, pthread_self());
 	while (sleep_one_period()) {
-		if (may_end(&idle_periods))
+		if (may_end(&ending))
 			return arg;
 		now = atomic_load_explicit(&sched.switches, memory_order_relaxed);
-		if (now == seen && idle_periods == 0 && !atomic_load(&sched.idle))
+		idle = atomic_load(&sched.idle) && now == seen ? idle + 1 : 0;
+		if (now == seen && ending == 0 && idle == 0)
 			ask();
+		if (idle >= IDLE_PERIODS)
+			nap();
 		seen = now;
 	}
 	return arg;
@@ -273,13 +306,14 @@ void python_thread_started(void)
 
 void python_before_fork(void)
 {
-	int sleeps = DOG_SLEEPS;
+	int sleeps = DOG_SLEEPS, naps = DOG_NAPS;
 
 	if (atomic_load(&dog_state) == DOG_NONE || atomic_load(&green_alive) > 0)
 		return;
 	rawlock_take(&dog_lock);
 	/* One that asks waits for the GIL, which the forking thread holds: it stays. */
-	if (atomic_compare_exchange_strong(&dog_state, &sleeps, DOG_STOPS)) {
+	if (atomic_compare_exchange_strong(&dog_state, &sleeps, DOG_STOPS) ||
+	    atomic_compare_exchange_strong(&dog_state, &naps, DOG_STOPS)) {
 		futex_wake(&dog_state, 1);
 		libc.pthread_join(dog, NULL);
 		atomic_store(&dog_state, DOG_NONE);

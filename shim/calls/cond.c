@@ -17,6 +17,7 @@
 #include <limits.h>
 #include "libc.h"
 #include "lock.h"
+#include "standby.h"
 
 #define FIRST_NAP_NS (100 * NS_PER_US)
 #define LAST_NAP_NS (4 * NS_PER_MS)
@@ -96,6 +97,19 @@ static int wait_on(pthread_cond_t *c, pthread_mutex_t *m, struct app_time limit,
 	return err ? err : -r;
 }
 
+/* The watchdog's wait for the GIL. */
+static int stand_by(pthread_mutex_t *m, struct app_time limit)
+{
+	int saved = errno, err = pthread_mutex_unlock(m), r;
+
+	if (err)
+		return err;
+	r = standby_wait(app_time_deadline(limit));
+	err = pthread_mutex_lock(m);
+	errno = saved;
+	return err ? err : -r;
+}
+
 /* A loop of waits on one shared condition rests longer and longer. */
 static deadline_t next_nap(const pthread_cond_t *c, deadline_t until)
 {
@@ -119,6 +133,8 @@ static int wait_ours(pthread_cond_t *c, pthread_mutex_t *m, struct app_time limi
 	deadline_t nap = NEVER;
 
 	coro_enter();
+	if (standby_is_me() && standby_applies())
+		return stand_by(m, limit);
 	if (attributes_of(c) & COND_SHARED)
 		nap = next_nap(c, app_time_deadline(limit));
 	return wait_on(c, m, limit, nap, why);

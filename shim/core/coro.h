@@ -95,7 +95,7 @@ struct sched {
 	int host_pid, host_tid;
 	_Atomic unsigned long switches; /* the watchdog's pulse */
 	_Atomic bool idle;		/* host sleeps in the loop */
-	_Atomic bool busy_ever;
+	_Atomic bool watch_naps;	/* the watchdog wants to hear when idle ends */
 	volatile sig_atomic_t in_handler; /* a signal handler runs on the host: nothing parks */
 	unsigned generation;		  /* bumped in each forked child */
 	unsigned round;			  /* of the run queue, see sched.c */

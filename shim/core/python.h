@@ -13,6 +13,8 @@ void python_boot(void);
 bool python_makes_green(const void *caller, const void *arg);
 /* A green thread was started: the watchdog is needed, main's input() must let others run. */
 void python_thread_started(void);
+/* The host has left the loop and sched.watch_naps is set. */
+void python_host_woke(void);
 /* Ends the watchdog if no green thread is left, so that a fork finds one kernel thread. */
 void python_before_fork(void);
 void python_after_fork_child(void);

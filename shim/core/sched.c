@@ -20,8 +20,10 @@
 #include <unistd.h>
 #include "fdtab.h"
 #include "loop.h"
+#include "python.h"
 #include "raw.h"
 #include "sigmask.h"
+#include "standby.h"
 #include "switch.h"
 #include "timer.h"
 
@@ -162,11 +164,16 @@ void sched_drain_remote(void)
 static void poll_loop(bool block)
 {
 	polling = true;
-	if (block)
+	if (block) {
 		atomic_store(&sched.idle, true);
+		standby_host_is_idle();
+	}
 	loop_run(block);
-	if (block)
+	if (block) {
 		atomic_store(&sched.idle, false);
+		if (UNLIKELY(atomic_load_explicit(&sched.watch_naps, memory_order_relaxed)))
+			python_host_woke();
+	}
 	polling = false;
 	last_look_ns = last_poll_ns = now_ns();
 	sig_after_poll();
