@@ -31,8 +31,8 @@
 #define IDLE_WARM 32   /* the first ones keep their stack's memory: they are reused soonest */
 #define FIRST_TID ((1 << 22) + 1)
 #define LAST_TID ((1 << 30) - 2)
-#define COLOURS 16
-#define COLOUR_STEP 256
+#define COLOURS 8
+#define COLOUR_STEP 128
 
 /* {bits of the field, count, offset}: exported for debuggers, GLIBC_PRIVATE. */
 static const uint32_t *tid_place;

@@ -32,6 +32,13 @@ static void *find(const struct row *r)
 	return p ? p : dlsym(RTLD_NEXT, r->name);
 }
 
+/* Stands in for what this libc has not got; the one who calls it is told so. */
+static long not_here(void)
+{
+	errno = ENOSYS;
+	return -1;
+}
+
 int libc_bind(const char **missing)
 {
 	int err = 0;
@@ -39,11 +46,12 @@ int libc_bind(const char **missing)
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		void *p = find(&rows[i]);
 
-		*(void **)((char *)&libc + rows[i].offset) = p;
 		if (!p && !rows[i].optional) {
 			*missing = rows[i].name;
 			err = -ENOENT;
+			p = (void *)not_here;
 		}
+		*(void **)((char *)&libc + rows[i].offset) = p;
 	}
 	return err;
 }
