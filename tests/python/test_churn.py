@@ -73,9 +73,9 @@ class Churn(unittest.TestCase):
         for number in range(ROUNDS):
             self.round()
             if number == 1:
-                support.wait_until(lambda: support.kernel_threads() <= 2)
+                support.wait_until(lambda: support.kernel_threads() == 1)
                 second = usage()
-        support.wait_until(lambda: support.kernel_threads() <= 2)
+        support.wait_until(lambda: support.kernel_threads() == 1)
         last = usage()
         grown = last.pop('rss_kb') - second.pop('rss_kb')
         if not support.GREEN:  # glibc's own stack cache is what varies
