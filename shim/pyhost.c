@@ -173,6 +173,7 @@ enum { DOG_NONE, DOG_SLEEPS, DOG_NAPS, DOG_ASKS, DOG_STOPS };
 static struct rawlock dog_lock; /* starting and stopping */
 static _Atomic int dog_state;
 static pthread_t dog;
+static bool dog_to_join; /* the last one: joined before the next starts, so that one stack serves them all */
 static void *dog_thread_state; /* kept for the next watchdog: freeing it would need the GIL */
 
 static bool interpreter_is_up(void)
@@ -219,8 +220,8 @@ static bool may_end(int *idle_periods)
 		return false;
 	rawlock_take(&dog_lock);
 	end = atomic_load(&green_alive) == 0 || !interpreter_is_up();
-	if (end && atomic_exchange(&dog_state, DOG_NONE) == DOG_SLEEPS)
-		libc.pthread_detach(dog);
+	if (end)
+		atomic_store(&dog_state, DOG_NONE);
 	rawlock_drop(&dog_lock);
 	return end;
 }
@@ -255,9 +256,7 @@ static void *dog_main(void *arg)
 
 	raw2(SYS_prctl, PR_SET_NAME, "syncless-dog");
 	atomic_store(&standby_thread, pthread_self());
-	while (sleep_one_period()) {
-		if (may_end(&ending))
-			return arg;
+	while (sleep_one_period() && !may_end(&ending)) {
 		now = atomic_load_explicit(&sched.switches, memory_order_relaxed);
 		idle = atomic_load(&sched.idle) && now == seen ? idle + 1 : 0;
 		if (now == seen && ending == 0 && idle == 0)
@@ -266,15 +265,25 @@ static void *dog_main(void *arg)
 			nap();
 		seen = now;
 	}
+	atomic_store(&standby_thread, 0);
 	return arg;
+}
+
+static void join_last_dog(void)
+{
+	if (dog_to_join)
+		libc.pthread_join(dog, NULL);
+	dog_to_join = false;
 }
 
 static void start_dog_locked(void)
 {
 	if (atomic_load(&dog_state) != DOG_NONE)
 		return;
+	join_last_dog();
 	atomic_store(&dog_state, DOG_SLEEPS);
-	if (native_start(&dog, 256 << 10, dog_main, NULL) != 0)
+	dog_to_join = native_start(&dog, 256 << 10, dog_main, NULL) == 0;
+	if (!dog_to_join)
 		atomic_store(&dog_state, DOG_NONE); /* the next thread tries again */
 }
 
@@ -308,14 +317,15 @@ void python_before_fork(void)
 {
 	int sleeps = DOG_SLEEPS, naps = DOG_NAPS;
 
-	if (atomic_load(&dog_state) == DOG_NONE || atomic_load(&green_alive) > 0)
+	if (!dog_to_join || atomic_load(&green_alive) > 0)
 		return;
 	rawlock_take(&dog_lock);
 	/* One that asks waits for the GIL, which the forking thread holds: it stays. */
 	if (atomic_compare_exchange_strong(&dog_state, &sleeps, DOG_STOPS) ||
-	    atomic_compare_exchange_strong(&dog_state, &naps, DOG_STOPS)) {
+	    atomic_compare_exchange_strong(&dog_state, &naps, DOG_STOPS))
 		futex_wake(&dog_state, 1);
-		libc.pthread_join(dog, NULL);
+	if (atomic_load(&dog_state) != DOG_ASKS) {
+		join_last_dog();
 		atomic_store(&dog_state, DOG_NONE);
 	}
 	rawlock_drop(&dog_lock);
@@ -325,5 +335,6 @@ void python_after_fork_child(void)
 {
 	dog_lock = (struct rawlock){ 0 };
 	atomic_store(&dog_state, DOG_NONE);
+	dog_to_join = false;
 	dog_thread_state = NULL; /* the interpreter frees the states of threads that did not survive */
 }
