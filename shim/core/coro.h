@@ -73,6 +73,7 @@ struct coro {
 	sigset_t mask;
 	sigset_t pending; /* directed at this thread by pthread_kill() */
 	bool has_pending; /* any thread may set it, after `pending`, under the signal lock */
+	uint64_t awaited; /* by sigwait and kin: bits as in `pending`, of which one ends the wait */
 	stack_t altstack; /* recorded only */
 	char name[16];
 
@@ -145,6 +146,8 @@ static inline int coro_early_end(const struct coro *me, int flags)
 	if ((flags & WAITQ_CANCEL) && coro_cancel_due(me))
 		return -ECANCELED;
 	if ((me->interrupted & INTR_SIGNAL) && (flags & WAITQ_INTR))
+		return -EINTR;
+	if (UNLIKELY(me->awaited & *(const uint64_t *)&me->pending))
 		return -EINTR;
 	if ((me->interrupted & INTR_RESTART) && (flags & WAITQ_INTR) && !(flags & WAITQ_RESTART))
 		return -EINTR;

@@ -54,6 +54,8 @@ void sig_mask_moved(void);
  * queued one as often as it was sent.  EAGAIN: no room for that.  Safe in handlers. */
 int sig_post(struct coro *co, int sig, const siginfo_t *info, bool for_process);
 bool sig_take(struct coro *me, int sig, siginfo_t *info);
+/* One of the set that waits for anybody; its number, or 0. */
+int sig_take_of_process(uint64_t set, siginfo_t *info);
 
 /* handler.c */
 extern siginfo_t sig_nudge; /* its address as a signal's value says: look at what is pending */

@@ -189,22 +189,40 @@ static void plain_info(siginfo_t *info, int sig)
 	info->si_uid = (uid_t)raw1(SYS_getuid, 0);
 }
 
-/* False: a queued signal that somebody else has taken. */
-bool sig_take(struct coro *me, int sig, siginfo_t *info)
+/* The note for co about sig goes to the caller; false: there is none, and for a queued one there should be. */
+static bool take_note(struct coro *co, int sig, siginfo_t *info)
 {
-	struct note *n;
+	struct note *n = hold_note(co, sig);
 
-	__atomic_fetch_and(sig_word(&me->pending), ~BIT(sig), __ATOMIC_SEQ_CST);
-	n = hold_note(me, sig);
 	if (!n) {
 		plain_info(info, sig);
 		return sig < FIRST_REALTIME;
 	}
 	*info = n->info;
 	atomic_store(&n->state, NOTE_FREE);
-	if (has_note(me, sig))
-		mark_pending(me, sig);
+	if (has_note(co, sig))
+		mark_pending(co, sig);
 	return true;
+}
+
+/* False: a queued signal that somebody else has taken. */
+bool sig_take(struct coro *me, int sig, siginfo_t *info)
+{
+	__atomic_fetch_and(sig_word(&me->pending), ~BIT(sig), __ATOMIC_SEQ_CST);
+	return take_note(me, sig, info);
+}
+
+int sig_take_of_process(uint64_t set, siginfo_t *info)
+{
+	for (uint64_t due; (due = set & atomic_load(&process_pending)) != 0;) {
+		int sig = __builtin_ctzll(due) + 1;
+
+		if (!(atomic_fetch_and(&process_pending, ~BIT(sig)) & BIT(sig)))
+			continue;
+		if (take_note(NULL, sig, info))
+			return sig;
+	}
+	return 0;
 }
 
 /* Moves what waits for anybody to co, who does not block it. */
