@@ -289,14 +289,17 @@ static void start_dog_locked(void)
 
 /* --- main in input(). */
 
-/* The interpreter calls this, without the GIL, before it reads a line from the terminal by stdio. */
+bool python_owes_eintr;
+
+/* The interpreter calls this, without the GIL, before it reads a line from the terminal by fgets() or select().  A
+ * signal that ends the wait here would have ended that call. */
 static int input_hook(void)
 {
 	struct coro *me = coro_may_park();
 	struct fdrec *f = me ? fd_record(0) : NULL;
 
-	if (f)
-		wait_fd(me, f, WAIT_READ, NEVER, WAIT_INTR_ALWAYS, "input");
+	if (f && wait_fd(me, f, WAIT_READ, NEVER, WAIT_INTR_ALWAYS, "input") == -EINTR)
+		python_owes_eintr = true;
 	return 0;
 }
 

@@ -12,6 +12,7 @@
 #include "libc.h"
 #include "lock.h"
 #include "offload.h"
+#include "standby.h"
 
 #define FIRST_NAP_NS (20 * NS_PER_US)
 #define LAST_NAP_NS (320 * NS_PER_US)
@@ -178,6 +179,8 @@ static int await_token(sem_t *s, struct app_time limit, const char *why)
 		libc.pthread_testcancel();
 	if (libc.sem_trywait(s) == 0)
 		return 0;
+	if (standby_is_me() && !limit.at)
+		return libc.sem_wait(s); /* as in await_mutex(), mutex.c */
 	r = me && is_shared(s) ? await_shared(me, s, limit, why) : await_private(s, limit, why);
 	if (r < 0)
 		return fail(-r);

@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include "coro.h"
 #include "libc.h"
+#include "python.h"
 #include "waitq.h"
 
 #define UNSEEN_NS (10 * NS_PER_MS)
@@ -263,6 +264,11 @@ EXPORT char *fgets(char *restrict to, int room, FILE *restrict f)
 	if (!green())
 		return libc.fgets(to, room, f);
 	taken = take(f, "fgets");
+	if (taken && coro_self == sched.main && python_pays_eintr()) {
+		give(f, taken);
+		errno = EINTR;
+		return NULL;
+	}
 	r = libc.fgets(to, room, f);
 	give(f, taken);
 	return r;

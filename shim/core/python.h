@@ -13,6 +13,12 @@ void python_boot(void);
 bool python_makes_green(const void *caller, const void *arg);
 /* A green thread was started: the watchdog is needed, main's input() must let others run. */
 void python_thread_started(void);
+/* Must the caller's call end with EINTR for a signal that came while input() let others run?  Once. */
+extern bool python_owes_eintr;
+static inline bool python_pays_eintr(void)
+{
+	return __builtin_expect(python_owes_eintr, 0) && !(python_owes_eintr = false);
+}
 /* The host has left the loop and sched.watch_naps is set. */
 void python_host_woke(void);
 /* Ends the watchdog if no green thread is left, so that a fork finds one kernel thread. */
