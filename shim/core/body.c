@@ -207,7 +207,7 @@ static int make_body(const struct shape *s, struct green **made)
 	static _Atomic unsigned colour;
 	struct green *g = calloc(1, sizeof(*g));
 	char *lowest = s->own;
-	size_t shift = 0;
+	size_t more = 0;
 	int err;
 
 	if (!g)
@@ -216,15 +216,16 @@ static int make_body(const struct shape *s, struct green **made)
 	g->stack_size = s->size;
 	g->guard_size = s->guard;
 	if (!lowest) {
-		/* One page more than asked for, so that tops that would share cache sets can be shifted. */
+		/* Up to a page more than asked for, so that tops that would share cache sets can be shifted;
+		 * the lowest byte is always the one above the guard. */
 		if (stack_take(s->size + 4096, s->guard, &g->stack) < 0) {
 			free(g);
 			return EAGAIN;
 		}
-		shift = 4096 - atomic_fetch_add(&colour, 1) % COLOURS * COLOUR_STEP;
-		lowest = g->stack + shift;
+		more = 4096 - atomic_fetch_add(&colour, 1) % COLOURS * COLOUR_STEP;
+		lowest = g->stack;
 	}
-	err = make_pthread(g, lowest, s->size);
+	err = make_pthread(g, lowest, s->size + more);
 	if (!err && !g->co.sp) { /* it ended natively */
 		libc.pthread_join(g->co.thread, NULL);
 		err = GREEN_NOT_HERE;
