@@ -23,6 +23,7 @@ BUILD = build
 PYTHONS =
 TESTFLAGS =
 V = 0
+MAKEFLAGS += --no-print-directory
 
 CC = gcc
 CXX = g++
