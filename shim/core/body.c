@@ -205,13 +205,14 @@ static struct green *take_idle(const struct shape *s)
 static int make_body(const struct shape *s, struct green **made)
 {
 	static _Atomic unsigned colour;
-	struct green *g = calloc(1, sizeof(*g));
+	struct green *g = aligned_alloc(_Alignof(struct green), sizeof(*g));
 	char *lowest = s->own;
 	size_t more = 0;
 	int err;
 
 	if (!g)
 		return EAGAIN;
+	memset(g, 0, sizeof(*g));
 	g->own_stack = s->own != NULL;
 	g->stack_size = s->size;
 	g->guard_size = s->guard;

@@ -68,11 +68,18 @@ int ev_sys_epoll_ctl(int epfd, int op, int fd, struct epoll_event *event)
 	return (int)done(r);
 }
 
+/* How many events one poll brings.  What a poll looks up of a connection is still in the cache when its turn
+ * comes, the kernel hands out the rest in turn, and no long round tells again of those that wait in it. */
+#define EVENTS_MAX 128
+
 /* libev counts in milliseconds; the deadline that the scheduler left says when really to be back. */
 int ev_sys_epoll_wait(int epfd, struct epoll_event *events, int max, int timeout_ms)
 {
 	struct timespec ts;
 	int64_t left = 0;
+
+	if (max > EVENTS_MAX)
+		max = EVENTS_MAX;
 
 	if (timeout_ms && evsys_sleep_until != 0) {
 		left = evsys_sleep_until == NEVER ? NEVER : evsys_sleep_until - now_ns();
