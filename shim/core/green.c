@@ -26,9 +26,6 @@
 __thread int green_native_depth __attribute__((tls_model("initial-exec")));
 _Atomic int green_alive;
 
-static pthread_key_t main_exit_key;
-static bool main_gone;
-
 struct coro *coro_of(pthread_t t)
 {
 	ptrdiff_t offset = (char *)&coro_self - (char *)pthread_self();
@@ -58,8 +55,8 @@ static void after_end(struct coro *co)
 	sched_remove(co);
 	sig_count_mask(co, -1);
 	sig_apply_mask();
-	if (atomic_fetch_sub(&green_alive, 1) == 1 && main_gone)
-		coro_ready(sched.main);
+	if (atomic_fetch_sub(&green_alive, 1) == 1)
+		main_exit_last_ended();
 	atomic_store(&g->life, GREEN_ENDED);
 	/* Detached before this store: ours to reclaim.  After it: green_detach() does. */
 	if (atomic_load(&g->detached))
@@ -135,6 +132,7 @@ static void prepare(struct green *g, void *(*start)(void *), void *arg)
 	co->fork_generation = sched.generation;
 	sigemptyset(&co->pending);
 	co->has_pending = false;
+	co->awaited = 0;
 	co->altstack = (stack_t){ .ss_flags = SS_DISABLE };
 	atomic_store(&co->cancel_requested, false);
 	co->cancel_disabled = co->cancel_async = false;
@@ -284,71 +282,13 @@ int green_create(pthread_t *t, const pthread_attr_t *attr, void *(*start)(void *
 	return err;
 }
 
-/* main's pthread_exit.  glibc unwinds to below main() and destroys thread-specific data in rounds before it ends
- * the kernel thread; that thread is the host, so in the last round we do not come back: it drives the loop
- * until the last green thread has ended, which ends the process with 0.
- *
- * Programs let threads use variables of main() after that, which natively stay as they were, for nobody
- * runs on that stack again.  Here somebody does, so what main's frames held is saved, and put back from a place
- * below all of them. */
-static struct {
-	char *low; /* where the stack ended at pthread_exit */
-	char *copy;
-	size_t size;
-	int round;
-} main_exit;
-
-#define COPY_MAX (4 << 20)
-
-__attribute__((noinline, no_sanitize_address)) static void save_main_stack(void)
-{
-	extern void *__libc_stack_end;
-
-	main_exit.low = __builtin_frame_address(0);
-	main_exit.size = (size_t)((char *)__libc_stack_end - main_exit.low);
-	if (main_exit.size < COPY_MAX)
-		main_exit.copy = malloc(main_exit.size);
-	if (main_exit.copy)
-		memcpy(main_exit.copy, main_exit.low, main_exit.size);
-}
-
-/* Runs below main_exit.low.  `used` is as high as frames of ours and libc's have come meanwhile. */
-__attribute__((noinline, noreturn, no_sanitize_address)) static void park_main(char *used)
-{
-	size_t changed = used > main_exit.low ? (size_t)(used - main_exit.low) : 0;
-
-	if (main_exit.copy)
-		memcpy(main_exit.low, main_exit.copy, changed < main_exit.size ? changed : main_exit.size);
-	main_gone = true;
-	waitq_wake(&main_gone, INT_MAX);
-	while (atomic_load(&green_alive) > 0)
-		sched_park(sched.main, "pthread_exit", -1);
-	exit(0);
-}
-
-static void on_main_exit(void *value)
-{
-	char *here = __builtin_frame_address(0);
-	volatile char *room;
-
-	if (++main_exit.round < PTHREAD_DESTRUCTOR_ITERATIONS) {
-		pthread_setspecific(main_exit_key, value);
-		return;
-	}
-	room = __builtin_alloca(here > main_exit.low ? (size_t)(here - main_exit.low) + 4096 : 16);
-	room[0] = 0;
-	park_main(here + 512);
-}
-
 _Noreturn void green_exit(struct coro *me, void *result)
 {
 	me->cancel_disabled = true;
-	if (me->green) {
+	if (me->green)
 		me->green->result = result;
-	} else if (pthread_key_create(&main_exit_key, on_main_exit) == 0) {
-		pthread_setspecific(main_exit_key, me);
-		save_main_stack();
-	}
+	else
+		main_exit_begins(me);
 	libc.pthread_exit(result);
 	__builtin_unreachable();
 }
@@ -356,21 +296,6 @@ _Noreturn void green_exit(struct coro *me, void *result)
 _Noreturn void green_act_on_cancel(struct coro *me)
 {
 	green_exit(me, PTHREAD_CANCELED);
-}
-
-/* The thread that runs main() has no body of ours; its end is main_gone. */
-static int join_main(struct coro *me, deadline_t until)
-{
-	struct waiter *w = &me->waiter;
-	int r = 0;
-
-	while (!main_gone && r == 0) {
-		waitq_add(w, &main_gone);
-		r = waitq_wait(w, until, WAITQ_CANCEL, "pthread_join");
-		if (r == -ECANCELED)
-			green_act_on_cancel(me);
-	}
-	return -r;
 }
 
 static int claim(struct green *g, struct coro *me)
@@ -414,7 +339,7 @@ int green_join(struct coro *target, void **result, deadline_t until)
 	int r;
 
 	if (!g)
-		return me && me != target ? join_main(me, until) : EDEADLK;
+		return me && me != target ? main_exit_join(me, until) : EDEADLK;
 	r = claim(g, me);
 	if (r)
 		return r;

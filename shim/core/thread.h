@@ -4,7 +4,7 @@
  *
  * Files: body.c makes and unmakes the bodies (stack, TLS, struct pthread) and keeps idle ones for reuse;
  * stack.c hands out the memory; tls.c runs destructors and makes TLS new; green.c is a thread's life from
- * pthread_create to join.
+ * pthread_create to join; main_exit.c is the end of the one that has no body.
  */
 #ifndef SYNCLESS_THREAD_H
 #define SYNCLESS_THREAD_H
@@ -61,6 +61,11 @@ _Noreturn void green_act_on_cancel(struct coro *me);
 int green_join(struct coro *target, void **result, deadline_t until);
 int green_tryjoin(struct coro *target, void **result);
 int green_detach(struct coro *target);
+
+/* main_exit.c: the end of the thread that runs main(), which has no body of ours. */
+void main_exit_begins(struct coro *me);
+void main_exit_last_ended(void); /* green_alive has become 0 */
+int main_exit_join(struct coro *me, deadline_t until);
 
 /* Depth of native_threads() of the calling thread: > 0 makes the threads it creates native. */
 extern __thread int green_native_depth __attribute__((tls_model("initial-exec")));
