@@ -362,7 +362,7 @@ static ssize_t copy_without_waiting(int out, int in, off_t *offset, size_t count
 	if (r <= 0)
 		return r;
 	iov.iov_len = (size_t)r;
-	r = try_write(out, &iov, 1, true);
+	r = try_write(out, &iov, 1, false); /* SIGPIPE also after the first bytes: so does the kernel here */
 	if (r > 0 && offset)
 		*offset += r;
 	else if (r > 0)
@@ -387,6 +387,8 @@ static PARKING ssize_t park_sendfile(struct coro *me, int out, int in, off_t *of
 		if (r > 0) {
 			done += (size_t)r;
 			w.fruitless = 0;
+			if ((fd_kind(out) & FD_KIND_MASK) == FD_PIPE)
+				break;
 		} else if (r != -EAGAIN || (r = wait_io(&w)) < 0) {
 			break;
 		}
@@ -397,8 +399,8 @@ static PARKING ssize_t park_sendfile(struct coro *me, int out, int in, off_t *of
 	return (ssize_t)done;
 }
 
-/* sendfile(2).  Parks: until all is written, or SO_SNDTIMEO.  Passes through: non-blocking and never waiting `out`,
- * and what is not a file that can be read at any place.
+/* sendfile(2).  Parks: until all is written, or SO_SNDTIMEO; to a pipe, until something is.  Passes through:
+ * non-blocking and never waiting `out`, and what is not a file that can be read at any place.
  * errno: as write(). */
 EXPORT ssize_t sendfile(int out, int in, off_t *offset, size_t count)
 {
