@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Waiting for a signal instead of handling it.  The callers block what they wait for, in every thread; so the
- * kernel keeps what is sent to the process, and we keep what is sent to a green thread (core/sigmask.c).
- * A signalfd tells the loop of the first kind, a wake of the record of the second.
+ * Waiting for a signal instead of handling it.  Who waits blocks what it waits for, as a rule in every thread:
+ * then the kernel keeps what is sent to the process, and a signalfd tells the loop.  What is sent to a green
+ * thread we keep (core/sigmask.c), and what the kernel delivers because another thread does not block it goes
+ * through the stub (core/handler.c) to one who waits; of both a wake of the record tells.
  */
 #include <string.h>
 #include <sys/signalfd.h>
 #include "handler.h"
 #include "libc.h"
 #include "raw.h"
+#include "sigmask.h"
 #include "wait.h"
 
 /* A signal of the set that waits for me or for anybody; its number, or 0. */
@@ -24,7 +26,9 @@ static int take_waiting(struct coro *me, uint64_t set, siginfo_t *info)
 	}
 	if ((sig = sig_take_of_process(set, info)) != 0)
 		return (int)sig;
-	sig = raw4(SYS_rt_sigtimedwait, &set, info, &at_once, 8);
+	do
+		sig = raw4(SYS_rt_sigtimedwait, &set, info, &at_once, 8);
+	while (sig > 0 && info->si_code == SI_QUEUE && info->si_ptr == &sig_nudge);
 	return sig > 0 ? (int)sig : 0;
 }
 
@@ -37,7 +41,7 @@ static void stop_watching(void *arg)
 {
 	struct watch_for *w = arg;
 
-	w->me->awaited = 0;
+	sig_await(w->me, 0);
 	fd_closing(w->fd);
 	raw1(SYS_close, w->fd);
 }
@@ -53,18 +57,21 @@ static int park_for_signal(struct coro *me, uint64_t set, siginfo_t *info, deadl
 		return w.fd;
 	fd_appeared(w.fd);
 	pthread_cleanup_push(stop_watching, &w);
-	me->awaited = set;
+	sig_await(me, set);
 	while ((sig = take_waiting(me, set, info)) == 0 && r == 0) {
 		f = fd_record(w.fd);
 		r = f ? wait_fd(me, f, WAIT_READ, until, WAIT_INTR_ALWAYS, why) : -errno;
 	}
 	pthread_cleanup_pop(1);
+	if (me->has_pending)
+		sig_run_pending(me);
 	if (sig)
 		return sig;
 	return r == -ETIMEDOUT ? -EAGAIN : r;
 }
 
-static int await_signal(struct coro *me, const sigset_t *set, siginfo_t *info, deadline_t until, const char *why)
+static int await_signal(struct coro *me, const sigset_t *set, siginfo_t *info, deadline_t until,
+			const char *why)
 {
 	uint64_t word = *(const uint64_t *)set & ~NEVER_BLOCKED;
 	int saved = errno, sig = take_waiting(me, word, info);
@@ -86,9 +93,10 @@ static int result_of(int sig, const siginfo_t *info, siginfo_t *out)
 	return sig;
 }
 
-/* sigtimedwait(2).  Parks: until a signal of the set is there, for the thread or the process, or the time is up; a
- * cancellation point.  Passes through: outside coroutines.
- * errno: EAGAIN when the time is up; EINTR after a handler, also with SA_RESTART; EINVAL. */
+/* sigtimedwait(2).  Parks: until a signal of the set is there, for the thread or the process, or the time is
+ * up; a cancellation point.  Passes through: outside coroutines.
+ * errno: EAGAIN when the time is up; EINTR after a handler, also with SA_RESTART; EINVAL; EMFILE.
+ * Differs: a signal without a handler that some green thread does not block is not kept for who waits. */
 EXPORT int sigtimedwait(const sigset_t *set, siginfo_t *out, const struct timespec *timeout)
 {
 	struct coro *me = coro_enter();

@@ -90,7 +90,10 @@ static void abandon(const struct frame *f)
 	struct coro *me = f->co;
 
 	sig_mask_moved();
-	if (me != coro_self || f->kernel)
+	if (me != coro_self)
+		return;
+	sig_await(me, 0);
+	if (f->kernel)
 		return;
 	sig_put_mask(me, f->mask);
 	if (me->waiter.queued)
@@ -306,6 +309,8 @@ static struct coro *choose(struct coro *me, int sig)
 {
 	if (!sig_blocks(sched.main, sig))
 		return sched.main;
+	if (sig_is_awaited(sig))
+		return NULL;
 	return sig_blocks(me, sig) || me->state == CORO_DEAD ? NULL : me;
 }
 
@@ -314,6 +319,11 @@ static struct coro *choose(struct coro *me, int sig)
 static bool runs_now(const struct coro *me, int sig)
 {
 	return !sig_blocks(me, sig) && (me->state == CORO_RUNNING || sig >= FIRST_REALTIME);
+}
+
+static bool is_for_sigwait(const struct coro *whose, int sig)
+{
+	return sig_is_awaited(sig) && (!whose || (whose->awaited & BIT(sig)));
 }
 
 static bool take_nudge(struct coro *me, int sig, siginfo_t *info)
@@ -335,7 +345,7 @@ static void sort_out(struct coro *me, int sig, siginfo_t *info, ucontext_t *uc)
 		return;
 	} else {
 		whose = choose(me, sig);
-		if (!runs_now(me, sig)) {
+		if (!runs_now(me, sig) || is_for_sigwait(whose, sig)) {
 			sig_post(whose, sig, info, true);
 			coro_unpark(whose ? whose : sched.main); /* at least ends the poll */
 			return;

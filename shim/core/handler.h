@@ -56,6 +56,10 @@ int sig_post(struct coro *co, int sig, const siginfo_t *info, bool for_process);
 bool sig_take(struct coro *me, int sig, siginfo_t *info);
 /* One of the set that waits for anybody; its number, or 0. */
 int sig_take_of_process(uint64_t set, siginfo_t *info);
+/* From now on me, the caller, waits for these instead of having them handled; 0: no longer. */
+void sig_await(struct coro *me, uint64_t set);
+/* Somebody waits for it so.  Safe in handlers. */
+bool sig_is_awaited(int sig);
 
 /* handler.c */
 extern siginfo_t sig_nudge; /* its address as a signal's value says: look at what is pending */

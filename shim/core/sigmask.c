@@ -23,6 +23,7 @@ static int counted;
 static uint64_t ever_blocked; /* the others have count 0 */
 static uint64_t applied;      /* the kernel's mask, as we set it */
 static bool mask_stale;	      /* … but it is something else now */
+static int awaiting[SIGNALS + 1]; /* how many coroutines are in sigwait for it; the stub reads it */
 
 /* FREE -> BUSY -> KEPT by who posts, KEPT -> BUSY -> FREE (or KEPT for another) by the host. */
 enum note_state { NOTE_FREE, NOTE_BUSY, NOTE_KEPT };
@@ -225,29 +226,43 @@ int sig_take_of_process(uint64_t set, siginfo_t *info)
 	return 0;
 }
 
-/* Moves what waits for anybody to co, who does not block it. */
+/* Moves what waits for anybody to co, who does not block it: all of it, or, if co is in sigwait, the first. */
 static void give_process_signal(struct coro *co, int sig)
 {
+	bool awaited = co->awaited & BIT(sig);
 	struct note *n;
 
 	atomic_fetch_and(&process_pending, ~BIT(sig));
 	while ((n = hold_note(NULL, sig)) != NULL) {
 		n->co = co;
 		atomic_store(&n->state, NOTE_KEPT);
+		if (awaited)
+			break;
 	}
 	mark_pending(co, sig);
+	if (awaited && has_note(NULL, sig))
+		mark_pending(NULL, sig);
 }
 
+/* Takes one at a time. */
+static bool awaits(const struct coro *co, int sig)
+{
+	return (co->awaited & BIT(sig)) && !(co->awaited & sig_pending_of(co));
+}
+
+/* Main before all others, as in the kernel; then who waits for it, then who does not block it. */
 static struct coro *taker_of(int sig)
 {
-	struct coro *co = sched.main;
+	struct coro *co = sched.main, *found = NULL;
 
 	do {
-		if (!sig_blocks(co, sig) && !has_ended(co))
+		if (!has_ended(co) && awaits(co, sig))
 			return co;
+		if (!found && !has_ended(co) && !sig_blocks(co, sig) && !(co->awaited & BIT(sig)))
+			found = co;
 		co = co->all_next;
-	} while (co != sched.main);
-	return NULL;
+	} while (co != sched.main && found != sched.main);
+	return found;
 }
 
 void sig_after_poll(void)
@@ -274,12 +289,27 @@ void sig_run_pending(struct coro *me)
 
 	/* False first: what is posted from now on makes it true again. */
 	__atomic_store_n(&me->has_pending, false, __ATOMIC_SEQ_CST);
-	while ((due = sig_pending_of(me) & ~sig_mask_of(me)) != 0) {
+	while ((due = sig_pending_of(me) & ~sig_mask_of(me) & ~me->awaited) != 0) {
 		int sig = __builtin_ctzll(due) + 1;
 
 		if (sig_take(me, sig, &info))
 			handler_deliver(me, sig, &info);
 	}
+}
+
+void sig_await(struct coro *me, uint64_t set)
+{
+	for (uint64_t left = set ^ me->awaited; left; left &= left - 1)
+		awaiting[__builtin_ctzll(left) + 1] += set & left & -left ? 1 : -1;
+	me->awaited = set;
+	/* What nobody took is for its handler. */
+	if (sig_pending_of(me) & ~sig_mask_of(me))
+		__atomic_store_n(&me->has_pending, true, __ATOMIC_SEQ_CST);
+}
+
+bool sig_is_awaited(int sig)
+{
+	return awaiting[sig] > 0;
 }
 
 void sig_read_mask(struct coro *me, sigset_t *mask)
@@ -443,10 +473,12 @@ void sig_after_fork_child(struct coro *me)
 		atomic_store(&notes[i].state, NOTE_FREE);
 	atomic_store(&process_pending, 0);
 	memset(counts, 0, sizeof(counts));
+	memset(awaiting, 0, sizeof(awaiting));
 	counted = 0;
 	mask_stale = false;
 	if (!me)
 		return;
+	me->awaited = 0;
 	/* From now on the kernel keeps for it what we kept. */
 	raw4(SYS_rt_sigprocmask, sched.in_handler ? SIG_BLOCK : SIG_SETMASK, &me->mask, NULL, 8);
 	if (me->green)
