@@ -291,11 +291,13 @@ static void start_dog_locked(void)
 
 bool python_owes_eintr;
 
-/* The interpreter calls this, without the GIL, before it reads a line from the terminal by fgets() or select().  A
- * signal that ends the wait here would have ended that call. */
+/* The interpreter calls this, without the GIL, before it reads a line from the terminal by fgets().  A signal that
+ * ends the wait here would have ended that call.  GNU readline calls it, too, but after each select(), which parks
+ * by itself, also when a signal has ended that: there the hook must not wait. */
 static int input_hook(void)
 {
-	struct coro *me = coro_may_park();
+	bool by_fgets = is_runtime(__builtin_return_address(0)) && !libc.dlsym(RTLD_DEFAULT, "rl_callback_read_char");
+	struct coro *me = by_fgets ? coro_may_park() : NULL;
 	struct fdrec *f = me ? fd_record(0) : NULL;
 
 	if (f && wait_fd(me, f, WAIT_READ, NEVER, WAIT_INTR_ALWAYS, "input") == -EINTR)

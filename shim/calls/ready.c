@@ -11,7 +11,6 @@
 #include <string.h>
 #include "coro.h"
 #include "libc.h"
-#include "python.h"
 #include "masked.h"
 #include "raw.h"
 #include "wait.h"
@@ -325,8 +324,6 @@ EXPORT int select(int nfds, fd_set *in, fd_set *out, fd_set *ex, struct timeval 
 
 	if (LIKELY(!me) || nfds < 0)
 		return libc.select(nfds, in, out, ex, timeout);
-	if (me == sched.main && python_pays_eintr())
-		return fail(EINTR);
 	if (timeout && (timeout->tv_sec < 0 || timeout->tv_usec < 0))
 		return fail(EINVAL);
 	if (make_sets(&s, nfds, in, out, ex) < 0)

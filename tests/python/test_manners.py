@@ -25,7 +25,8 @@ for round in range(20):
 '''
 
 TICKS = '''
-import READLINE, sys, threading, time
+import READLINE, signal, sys, threading, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # it may have been inherited as ignored
 gate = threading.Event()
 def tick():
     for _ in range(5): time.sleep(0.002)
