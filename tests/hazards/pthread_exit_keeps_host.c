@@ -2,9 +2,13 @@
  *
  * libc ends a thread by ending the kernel thread that runs it.  When that kernel thread runs all the others
  * as well, a pthread_exit, a cancellation, or a destructor that never comes back to us takes the whole
- * program with it: it neither goes on nor ends.  Threads end in every way here, while others wait.
+ * program with it: it neither goes on nor ends, or, where no other kernel thread is left, ends with 0.
+ * Threads end in every way here, while others wait, in a child that must come to its own status.
  */
 #include "calls/blocked.h"
+#include <sys/wait.h>
+
+#define CAME_TO_ITS_END 42
 
 static int gate[2];
 static pthread_key_t key;
@@ -53,7 +57,7 @@ static void *bystander(void *arg)
 	return arg;
 }
 
-int main(void)
+static void all_ways(void)
 {
 	void *(*const ways[])(void *) = { by_exit, by_return, by_cancel, by_own_cancel };
 	pthread_t by[5], t[20];
@@ -73,5 +77,19 @@ int main(void)
 	CHECK_EQ(close(gate[1]), 0);
 	for (int i = 0; i < 5; i++)
 		CHECK(finish(by[i]) == &by[i]);
+}
+
+int main(void)
+{
+	pid_t pid = fork();
+	int status;
+
+	CHECK(pid != -1);
+	if (pid == 0) {
+		all_ways();
+		_exit(CAME_TO_ITS_END);
+	}
+	CHECK_EQ(waitpid(pid, &status, 0), pid);
+	CHECK(WIFEXITED(status) && WEXITSTATUS(status) == CAME_TO_ITS_END);
 	return 0;
 }
