@@ -7,6 +7,7 @@
 #include <sys/prctl.h>
 
 static char process[16];
+static int gate[2];
 
 static void check_process_name(void)
 {
@@ -23,7 +24,7 @@ static void check_process_name(void)
 
 static void *worker(void *arg)
 {
-	char name[16];
+	char name[16], c;
 
 	CHECK_EQ(pthread_getname_np(pthread_self(), name, sizeof(name)), 0);
 	CHECK(!strcmp(name, process));
@@ -39,7 +40,7 @@ static void *worker(void *arg)
 	CHECK_EQ(pthread_getname_np(pthread_self(), name, 3), ERANGE);
 	CHECK_EQ(pthread_setname_np(pthread_self(), "this is too long"), ERANGE);
 	about_to_block();
-	usleep(2000);
+	CHECK_EQ(read(gate[0], &c, 1), 0);
 	CHECK_EQ(pthread_getname_np(pthread_self(), name, sizeof(name)), 0);
 	CHECK(!strcmp(name, "from-outside") || !strcmp(name, "by-prctl"));
 	return NULL;
@@ -51,6 +52,7 @@ int main(void)
 	pthread_t a, b;
 
 	check_process_name();
+	CHECK_EQ(pipe(gate), 0);
 	a = start(worker, "worker-a");
 	b = start(worker, "worker-b");
 	await_blocked(2);
@@ -58,6 +60,7 @@ int main(void)
 	CHECK(!strcmp(name, "by-prctl"));
 	CHECK_EQ(pthread_setname_np(a, "from-outside"), 0);
 	check_process_name();
+	CHECK_EQ(close(gate[1]), 0);
 	finish(a);
 	finish(b);
 	CHECK_EQ(pthread_getname_np(pthread_self(), name, sizeof(name)), 0);
