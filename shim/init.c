@@ -3,7 +3,7 @@
  * Bring-up, in the order that makes each step safe for the next:
  *
  *   1. constructor, before any other object's (-z initfirst): settings, the table of real calls, fork
- *      handlers, the Python audit hook.  Nothing is allocated, no thread made, no descriptor opened.
+ *      handlers, the names of Python.  Nothing is allocated, no thread made, no descriptor opened.
  *   2. first pthread_create that is to be green (core/green.c): scheduler, loop, self-test.
  *   3. first green thread in a running Python (pyhost.c): the watchdog.
  *

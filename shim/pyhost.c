@@ -5,10 +5,12 @@
  * No header and no library of Python is used: a dozen names of its stable interface are looked up, so one
  * libsyncless.so serves every version.
  *
- * A thread that the runtime makes is one of `threading`, or faulthandler's watchdog, which must stay native.  From
- * 3.12 on an audit hook, put in before the interpreter starts, hears of each `_thread.start_*`, and what was not
- * announced so stays native.  Up to 3.11 there is no such event; there the record that the runtime hands to its
- * new thread, {function, argument}, tells: faulthandler alone has no argument.
+ * A thread that the runtime makes is one of `threading`, or faulthandler's watchdog, which must stay native, or an
+ * extension's.  The record that the runtime hands to its new thread, {function, argument}, tells: faulthandler
+ * has no argument, an extension a function of its own.
+ * An audit hook would hear of `_thread.start_*` only from 3.12 on, would cost something at every audited event, and
+ * one put in before the interpreter starts makes `python -X dev` abort at its end: CPython 3.12 and 3.13 free its
+ * entry by another allocator than has made it.
  *
  * The watchdog is a native thread that lives while green threads do.  When the host has not switched for one
  * period it asks for the GIL; the eval loop then drops it and waits until it has been taken, which parks, and so
@@ -28,10 +30,7 @@
 #include "thread.h"
 #include "wait.h"
 
-typedef int (*audit_hook)(const char *event, void *args, void *data);
-
 static struct {
-	int (*PySys_AddAuditHook)(audit_hook hook, void *data);
 	int (*Py_IsInitialized)(void);
 	int (*Py_IsFinalizing)(void); /* _Py_IsFinalizing up to 3.12 */
 	void *(*PyInterpreterState_Main)(void);
@@ -42,16 +41,6 @@ static struct {
 } py;
 
 static uintptr_t runtime_lo, runtime_hi; /* where the runtime's code lies */
-static bool announces;			 /* 3.12 or later */
-static __thread bool announced __attribute__((tls_model("initial-exec")));
-
-static int on_audit(const char *event, void *args, void *data)
-{
-	(void)args, (void)data;
-	if (event[0] == '_' && !strncmp(event, "_thread.start_", 14))
-		announced = true;
-	return 0;
-}
 
 static int note_range(struct dl_phdr_info *info, size_t size, void *address)
 {
@@ -76,8 +65,9 @@ static int note_range(struct dl_phdr_info *info, size_t size, void *address)
 
 static bool find_names(void *object)
 {
-	py.PySys_AddAuditHook = dlsym(object, "PySys_AddAuditHook"); /* since 3.8 */
-	if (!py.PySys_AddAuditHook)
+	void *recent = dlsym(object, "PySys_AddAuditHook"); /* since 3.8: older ones hand over another record */
+
+	if (!recent)
 		return false;
 	py.Py_IsInitialized = dlsym(object, "Py_IsInitialized");
 	py.Py_IsFinalizing = dlsym(object, "Py_IsFinalizing");
@@ -88,24 +78,13 @@ static bool find_names(void *object)
 	py.PyEval_RestoreThread = dlsym(object, "PyEval_RestoreThread");
 	py.PyEval_SaveThread = dlsym(object, "PyEval_SaveThread");
 	py.PyOS_InputHook = dlsym(object, "PyOS_InputHook");
-	dl_iterate_phdr(note_range, (void *)py.PySys_AddAuditHook);
+	dl_iterate_phdr(note_range, recent);
 	return true;
-}
-
-static void install_hook(void *object)
-{
-	const char *(*Py_GetVersion)(void) = (const char *(*)(void))dlsym(object, "Py_GetVersion");
-	const char *version = Py_GetVersion ? Py_GetVersion() : ""; /* may be called before Py_Initialize() */
-
-	announces = strncmp(version, "3.", 2) || strtol(version + 2, NULL, 10) >= 12;
-	if (announces)
-		py.PySys_AddAuditHook(on_audit, NULL);
 }
 
 void python_boot(void)
 {
-	if (find_names(RTLD_DEFAULT))
-		install_hook(RTLD_DEFAULT);
+	find_names(RTLD_DEFAULT);
 }
 
 static bool is_runtime(const void *caller)
@@ -119,8 +98,6 @@ static bool boot_late(const char *caller_object)
 	void *object = libc.dlopen(caller_object, RTLD_LAZY | RTLD_NOLOAD);
 	bool found = object && find_names(object);
 
-	if (found)
-		install_hook(object); /* the caller starts a thread: it holds the GIL */
 	if (object)
 		libc.dlclose(object);
 	return found;
@@ -144,22 +121,18 @@ static bool is_libcurl(const void *caller)
 
 static bool is_of_threading(const void *arg)
 {
-	bool was_announced = announced;
+	void *const *record = arg;
 
-	announced = false;
-	return announces ? was_announced : arg && ((void *const *)arg)[1] != NULL;
+	return record && is_runtime(record[0]) && record[1];
 }
 
 bool python_makes_green(const void *caller, const void *arg)
 {
 	Dl_info info;
 
-	if (is_runtime(caller))
-		return is_of_threading(arg);
-	if (py.PySys_AddAuditHook)
-		return is_libcurl(caller);
-	/* The thread that brings a late boot was not announced. */
-	return dladdr(caller, &info) && boot_late(info.dli_fname) && is_runtime(caller);
+	if (!runtime_hi && !(dladdr(caller, &info) && boot_late(info.dli_fname)))
+		return false;
+	return is_runtime(caller) ? is_of_threading(arg) : is_libcurl(caller);
 }
 
 /* --- The watchdog. */

@@ -7,7 +7,7 @@
 
 #include <stdbool.h>
 
-/* The constructor's part: installs the audit hook if this process has a Python. */
+/* The constructor's part: looks whether this process has a Python. */
 void python_boot(void);
 /* Is this pthread_create, called from `caller` with `arg` for the new thread, the one of a threading.Thread? */
 bool python_makes_green(const void *caller, const void *arg);
