@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # timeout: 120
-"""What a program must not notice: our own thread when it forks, and that main sits in input().
+"""What a program must not notice: our own thread when it forks, that main sits in input(), and
+that we looked at the interpreter before it had chosen its allocators.
 
 Each fact is one of plain CPython, so the tests pass without the preload, too.
 """
@@ -49,6 +50,17 @@ class Fork(unittest.TestCase):
             run = support.run_python('-W', 'error', '-c',
                                      FORK.replace('STARTED', str(started)))
             self.assertEqual((run.returncode, run.stderr), (0, ''))
+
+
+class Allocators(unittest.TestCase):
+    def test_debug_hooks(self):
+        """CPython aborts at its end if something of its was made before they were put in."""
+        for options in (('-X', 'dev'), ('-E', '-X', 'dev')):
+            run = support.run_python(*options, '-c', """
+import threading
+thread = threading.Thread(target=print, args=('here',)); thread.start(); thread.join()
+""")
+            self.assertEqual((run.returncode, run.stdout, run.stderr), (0, 'here\n', ''))
 
 
 class Input(unittest.TestCase):
