@@ -107,7 +107,7 @@ extern struct sched sched;
 /* Some coroutine exists or has existed: locks and conditions are ours for native threads as well. */
 extern _Atomic bool green_exist;
 
-/* Is the caller a signal handler on the host?  (A handler may be left by longjmp: sigmask.c finds out.) */
+/* Is the caller a signal handler on the host?  (A handler may be left by longjmp: handler.c finds out.) */
 bool sig_in_handler(void);
 
 /* May the caller park?  NULL: the plain libc call it is. */
@@ -126,6 +126,7 @@ static inline bool coro_cancel_due(const struct coro *me)
 	       !me->cancel_disabled;
 }
 
+/* Acts on a cancellation request (green.c). */
 _Noreturn void green_act_on_cancel(struct coro *me);
 
 /* The same for calls that are cancellation points (pthreads(7)). */
@@ -154,9 +155,9 @@ static inline int coro_early_end(const struct coro *me, int flags)
 	return 0;
 }
 
-/* Makes the calling kernel thread the host and its flow a coroutine (idempotent).  0 or -errno. */
+/* Makes the calling kernel thread the host and its flow a coroutine; once in a process.  0 or -errno. */
 int sched_adopt_host(void);
-void sched_add(struct coro *co);
+/* Out of the ring of all. */
 void sched_remove(struct coro *co);
 
 /* Parks the caller until somebody unparks it.  Spurious returns happen: every verb loops on its own
@@ -185,7 +186,6 @@ void coro_ready(struct coro *co);
 void coro_launch(struct coro *co);
 
 void sched_drain_remote(void);
-extern _Atomic(struct coro *) sched_remote;
 
 /* Before a wait whose end coro_early_end() tells: forgets older signals, arms the timer. */
 static inline void coro_begin_wait(struct coro *me, deadline_t until, int flags)

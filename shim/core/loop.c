@@ -49,11 +49,6 @@ int loop_init(void)
 	return 0;
 }
 
-bool loop_is_up(void)
-{
-	return loop != NULL;
-}
-
 void loop_kick(void)
 {
 	if (loop)

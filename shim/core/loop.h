@@ -14,7 +14,6 @@ struct watch; /* the libev watchers of one fd */
 /* Idempotent; the verbs below call it when they find no loop (a forked child).  0 or -errno.  Host only, as all
  * below but loop_kick(). */
 int loop_init(void);
-bool loop_is_up(void);
 
 /* One round: polls, blocking until the next timer when `block`, then runs timers and remote wakes. */
 void loop_run(bool block);

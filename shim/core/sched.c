@@ -15,7 +15,7 @@
  * inside the round tells again of every one whose turn has not come yet.
  */
 #include "coro.h"
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 #include "fdtab.h"
@@ -37,7 +37,7 @@ struct runq {
 __thread struct coro *coro_self __attribute__((tls_model("initial-exec")));
 struct sched sched;
 _Atomic bool green_exist;
-_Atomic(struct coro *) sched_remote;
+static _Atomic(struct coro *) sched_remote;
 
 static struct runq now, fresh, later;
 static bool polling; /* what becomes ready is `fresh` */
@@ -116,10 +116,23 @@ void coro_unpark(struct coro *co)
 		push_remote(co);
 }
 
+static void add_to_ring(struct coro *co)
+{
+	if (!sched.all) {
+		co->all_next = co->all_prev = co;
+		sched.all = co;
+	} else {
+		co->all_next = sched.all;
+		co->all_prev = sched.all->all_prev;
+		co->all_prev->all_next = co->all_next->all_prev = co;
+	}
+	sched.ncoro++;
+}
+
 /* On the host: a coroutine that was launched is seen for the first time. */
 static void welcome(struct coro *co)
 {
-	sched_add(co);
+	add_to_ring(co);
 	sig_count_mask(co, +1);
 	sig_apply_mask();
 	co->state = CORO_PARKED;
@@ -171,7 +184,7 @@ static void poll_loop(bool block)
 	loop_run(block);
 	if (block) {
 		atomic_store(&sched.idle, false);
-		if (UNLIKELY(atomic_load_explicit(&sched.watch_naps, memory_order_relaxed)))
+		if (UNLIKELY(atomic_load(&sched.watch_naps))) /* in this order: pyhost.c, nap() */
 			python_host_woke();
 	}
 	polling = false;
@@ -212,12 +225,11 @@ static struct coro *next_ready(bool block)
 	return pop(&now);
 }
 
-static void switch_to(struct coro *me, struct coro *next)
+static void hand_over(struct coro *me, struct coro *next)
 {
 	sched.current = next;
 	atomic_store_explicit(&sched.switches, sched.switches + 1, memory_order_relaxed);
 	switch_stack(&me->sp, next->sp, next->fs_base);
-	sched_landed();
 }
 
 void sched_landed(void)
@@ -239,7 +251,8 @@ static bool pass_on(struct coro *me)
 		return false;
 	if (next != me) {
 		next->state = CORO_RUNNING;
-		switch_to(me, next);
+		hand_over(me, next);
+		sched_landed();
 		/* Somebody switched to us: as the next in the queue, or, parked still, to drive the loop. */
 		return me->state == CORO_RUNNING;
 	}
@@ -322,21 +335,7 @@ void sched_leave(struct coro *me, void (*after)(struct coro *))
 	}
 	departed = me;
 	departed_after = after;
-	sched.current = next;
-	switch_stack(&me->sp, next->sp, next->fs_base);
-}
-
-void sched_add(struct coro *co)
-{
-	if (!sched.all) {
-		co->all_next = co->all_prev = co;
-		sched.all = co;
-	} else {
-		co->all_next = sched.all;
-		co->all_prev = sched.all->all_prev;
-		co->all_prev->all_next = co->all_next->all_prev = co;
-	}
-	sched.ncoro++;
+	hand_over(me, next);
 }
 
 void sched_remove(struct coro *co)
@@ -370,10 +369,10 @@ int sched_adopt_host(void)
 	sched.host_pid = (int)raw1(SYS_getpid, 0);
 	sched.host_tid = (int)raw1(SYS_gettid, 0);
 	fill_host_flow(&host_flow);
-	sched_add(&host_flow);
+	add_to_ring(&host_flow);
 	sig_count_mask(&host_flow, +1);
 	sched.current = &host_flow;
-	last_poll_ns = now_ns();
+	last_look_ns = last_poll_ns = now_ns();
 	coro_self = &host_flow;
 	sched.main = &host_flow;
 	sig_adopt_host();
@@ -418,13 +417,22 @@ static int verify_all(void)
 	return n == sched.ncoro ? 0 : -1;
 }
 
+static const char *broken_part(void)
+{
+	if (sched.current != coro_self || verify_all() < 0)
+		return "the ring of coroutines";
+	if (verify_queue(&now) < 0 || verify_queue(&fresh) < 0 || verify_queue(&later) < 0)
+		return "a run queue";
+	if (timer_verify() < 0)
+		return "the heap of timers";
+	return fd_verify() < 0 ? "the table of descriptors" : NULL;
+}
+
 int sched_verify(void)
 {
-	if (!sched.main || !coro_self)
-		return 0;
-	if (sched.current != coro_self || verify_all() < 0)
-		return -1;
-	if (verify_queue(&now) < 0 || verify_queue(&fresh) < 0 || verify_queue(&later) < 0)
-		return -1;
-	return timer_verify() < 0 || fd_verify() < 0 ? -1 : 0;
+	const char *part = sched.main && coro_self ? broken_part() : NULL;
+
+	if (part)
+		dprintf(STDERR_FILENO, "syncless: an invariant does not hold in %s\n", part);
+	return part ? -1 : 0;
 }

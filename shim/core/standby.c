@@ -13,7 +13,7 @@ _Atomic int standby_word;
 
 bool standby_applies(void)
 {
-	return standby_is_me() && !atomic_load(&sched.idle) && atomic_load(&green_alive) > 0;
+	return !atomic_load(&sched.idle) && atomic_load(&green_alive) > 0;
 }
 
 int standby_wait(deadline_t until)

@@ -18,7 +18,7 @@
 extern _Atomic pthread_t standby_thread; /* 0: none */
 extern _Atomic int standby_word;	 /* 1: it sleeps */
 
-/* Must this wait stand beside the queue?  Not while the host is idle already: then it is served as any other. */
+/* Must a wait of that thread stand beside the queue?  Not while the host is idle already: then it is served as any other. */
 bool standby_applies(void);
 
 static inline bool standby_is_me(void)

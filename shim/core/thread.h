@@ -54,8 +54,6 @@ int green_create(pthread_t *t, const pthread_attr_t *attr, void *(*start)(void *
 
 /* The caller's thread ends with this value (pthread_exit, cancellation). */
 _Noreturn void green_exit(struct coro *me, void *result);
-/* Acts on a cancellation request: does not return. */
-_Noreturn void green_act_on_cancel(struct coro *me);
 
 /* Joins.  0 or an error number (ESRCH, EINVAL, EDEADLK, EBUSY, ETIMEDOUT).  A cancellation point. */
 int green_join(struct coro *target, void **result, deadline_t until);
