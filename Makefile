@@ -39,6 +39,7 @@ SHIM_LDFLAGS = -shared -Wl,-soname,libsyncless.so -Wl,--version-script=$(BUILD)/
 	-Wl,--hash-style=gnu -Wl,-z,defs,-z,now,-z,relro,-z,noexecstack,-z,initfirst
 SHIM_LIBS = -ldl -lpthread
 LIBEV_A = $(shell $(CC) -print-file-name=libev.a)
+LIBCARES_A = $(shell $(CC) -print-file-name=libcares.a)
 
 SHIM_SRC = $(sort $(wildcard shim/*.c shim/core/*.c shim/calls/*.c shim/api/*.c shim/core/*.S))
 SHIM_OBJ = $(patsubst %,$(BUILD)/%.o,$(basename $(SHIM_SRC)))
@@ -92,7 +93,7 @@ install: all
 	install -m 755 $(BUILD)/syncless $(DESTDIR)$(PREFIX)/bin/syncless
 
 clean:
-	rm -rf $(BUILD)/shim $(BUILD)/tests $(BUILD)/asan $(BUILD)/clang $(BUILD)/aarch64 $(BUILD)/ev.o \
+	rm -rf $(BUILD)/shim $(BUILD)/tests $(BUILD)/asan $(BUILD)/clang $(BUILD)/aarch64 $(BUILD)/*.a \
 		$(BUILD)/exports.map $(BUILD)/libsyncless.so $(BUILD)/syncless
 
 # The same tree, built otherwise, elsewhere.
@@ -118,18 +119,24 @@ programs: $(TEST_PROGRAMS)
 
 # The object.
 
-$(BUILD)/libsyncless.so: $(SHIM_OBJ) $(BUILD)/ev.o $(BUILD)/exports.map
+$(BUILD)/libsyncless.so: $(SHIM_OBJ) $(BUILD)/libev.a $(BUILD)/libcares.a $(BUILD)/exports.map
 	@echo '  LINK $@'
-	$(Q)$(CC) $(CFLAGS) $(SANITIZE) $(SHIM_LDFLAGS) $(LDFLAGS) -o $@ $(SHIM_OBJ) $(BUILD)/ev.o $(SHIM_LIBS)
+	$(Q)$(CC) $(CFLAGS) $(SANITIZE) $(SHIM_LDFLAGS) $(LDFLAGS) -o $@ $(SHIM_OBJ) $(BUILD)/libev.a \
+		$(BUILD)/libcares.a $(SHIM_LIBS)
 
 $(BUILD)/exports.map: shim/calls.def Makefile
 	@mkdir -p $(@D)
 	@echo '  GEN  $@'
 	$(Q)(echo '{ global:'; sed -n 's/^[A-Z]*(\([A-Za-z0-9_]*\),.*/	\1;/p' shim/calls.def; echo '	syncless_*; local: *; };') >$@
 
-$(BUILD)/ev.o: scripts/adapt-libev shim/calls.def $(BUILD)/shim/core/evsys.o
+# libev's emulation of libevent, the archive's other object, is left out.
+$(BUILD)/libev.a: scripts/adapt-archive shim/calls.def $(BUILD)/shim/core/evsys.o
 	@echo '  GEN  $@'
-	$(Q)scripts/adapt-libev $(LIBEV_A) $(BUILD)/shim/core/evsys.o shim/calls.def $@
+	$(Q)scripts/adapt-archive $(LIBEV_A) $(BUILD)/shim/core/evsys.o ev_sys shim/calls.def $@ ev.o
+
+$(BUILD)/libcares.a: scripts/adapt-archive shim/calls.def $(BUILD)/shim/core/aressys.o
+	@echo '  GEN  $@'
+	$(Q)scripts/adapt-archive $(LIBCARES_A) $(BUILD)/shim/core/aressys.o ares_sys shim/calls.def $@
 
 $(BUILD)/shim/%.o: shim/%.c Makefile
 	@mkdir -p $(@D)

@@ -16,6 +16,7 @@
 #include "loop.h"
 #include "offload.h"
 #include "python.h"
+#include "resolver.h"
 #include "settings.h"
 #include "sigmask.h"
 #include "switch.h"
@@ -56,6 +57,7 @@ static void after_fork_child(void)
 	offload_after_fork_child();
 	body_after_fork_child();
 	loop_after_fork_child();
+	resolver_after_fork_child();
 	sig_after_fork_child(me);
 	atomic_store(&green_alive, 0);
 	python_after_fork_child();

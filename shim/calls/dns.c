@@ -1,18 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Names.  libc's resolver and the NSS modules it loads block in their own ways, so a lookup runs on a native
- * thread of the pool while its coroutine is parked.  What the caller gave is copied, and the answer is made on
- * the heap: a caller that is cancelled leaves the job behind, which then frees itself.
+ * Names.  SYNCLESS_DNS says who looks them up for a coroutine: the core (cares), parked on sockets; libc on a native
+ * thread of the pool (thread), which is also where the core sends what only libc can do; or libc at once (libc), which
+ * blocks all.
  *
- * Where no lookup is needed (numeric names) the call is made at once.  Where no worker can be had it is made at
- * once too, and blocks.
+ * On a worker what the caller gave is copied, and the answer is made on the heap: a caller that is cancelled leaves the
+ * job behind, which then frees itself.  Where no worker can be had the call is made at once and blocks.
+ *
+ * What needs no lookup is libc's in any case: numeric names, and whatever it refuses without looking.
  */
 #include <arpa/inet.h>
 #include <ctype.h>
 #include <string.h>
 #include "coro.h"
+#include "hostent.h"
 #include "libc.h"
+#include "namedb.h"
 #include "offload.h"
+#include "settings.h"
 
 /* What each lookup starts with.  run() leaves the result and the worker's errno in it. */
 struct lookup {
@@ -54,20 +59,49 @@ static bool is_number(const char *s)
 	return n > 0 && !s[n];
 }
 
+/* By libc's reading: also 127.1 and fe80::1%eth0. */
 static bool is_address(const char *s)
 {
+	char ipv6[INET6_ADDRSTRLEN];
 	unsigned char addr[16];
+	size_t n = strcspn(s, "%");
 
-	return inet_pton(AF_INET, s, addr) == 1 || inet_pton(AF_INET6, s, addr) == 1;
+	if (inet_aton(s, (struct in_addr *)(void *)addr) && !s[strcspn(s, " \t\n\v\f\r")])
+		return true;
+	if (n >= sizeof(ipv6))
+		return false;
+	memcpy(ipv6, s, n);
+	ipv6[n] = '\0';
+	return inet_pton(AF_INET6, ipv6, addr) == 1;
 }
 
-/* No name in it that somebody would have to be asked for. */
-static bool is_numeric(const char *node, const char *service, const struct addrinfo *hints)
-{
-	bool host = !node || (hints && hints->ai_flags & AI_NUMERICHOST) || is_address(node);
-	bool port = !service || (hints && hints->ai_flags & AI_NUMERICSERV) || is_number(service);
+#define AI_KNOWN                                                                                             \
+	(AI_PASSIVE | AI_CANONNAME | AI_NUMERICHOST | AI_V4MAPPED | AI_ALL | AI_ADDRCONFIG | AI_IDN | AI_CANONIDN | \
+	 AI_NUMERICSERV | 0x300 /* two old ones about IDN, which it ignores */)
 
-	return host && port;
+/* What libc answers without asking anybody: no name, or hints that it refuses. */
+static bool needs_no_host(const char *node, const struct addrinfo *hints)
+{
+	if (!node || !strcmp(node, "*") || is_address(node))
+		return true;
+	if (!hints)
+		return false;
+	return (hints->ai_flags & AI_NUMERICHOST) || (hints->ai_flags & ~AI_KNOWN) ||
+	       (hints->ai_family != AF_UNSPEC && hints->ai_family != AF_INET && hints->ai_family != AF_INET6);
+}
+
+/* A service's name stands in a file, unless nsswitch.conf says otherwise. */
+static bool needs_no_service(const char *service, const struct addrinfo *hints)
+{
+	struct dnsconf *conf;
+	bool local;
+
+	if (!service || is_number(service) || (hints && hints->ai_flags & AI_NUMERICSERV))
+		return true;
+	conf = settings.dns == DNS_CARES ? dnsconf_get() : NULL;
+	local = conf && conf->services_local;
+	dnsconf_put(conf);
+	return local;
 }
 
 static void run_addr(struct offload_job *job)
@@ -106,18 +140,12 @@ static struct addr_lookup *addr_lookup(const char *node, const char *service, co
 	return a;
 }
 
-/* getaddrinfo(3).  Parks: while a worker looks the name up.  Passes through: numeric names.
- * Returns libc's codes; errno: libc's with EAI_SYSTEM. */
-EXPORT int getaddrinfo(const char *restrict node, const char *restrict service,
-		       const struct addrinfo *restrict hints, struct addrinfo **restrict found)
+static int addrinfo_by_worker(struct coro *me, const char *node, const char *service, const struct addrinfo *hints,
+			      struct addrinfo **found)
 {
-	struct coro *me = coro_may_park();
-	struct addr_lookup *a;
+	struct addr_lookup *a = addr_lookup(node, service, hints);
 	int r;
 
-	if (LIKELY(!me) || is_numeric(node, service, hints))
-		return libc.getaddrinfo(node, service, hints, found);
-	a = addr_lookup(node, service, hints);
 	if (!a)
 		return EAI_MEMORY;
 	run_lookup(me, &a->l, "getaddrinfo");
@@ -128,6 +156,23 @@ EXPORT int getaddrinfo(const char *restrict node, const char *restrict service,
 		errno = a->l.err;
 	free(a);
 	return r;
+}
+
+/* getaddrinfo(3).  Parks: while a server or a worker is asked.  Passes through: numeric names, and what libc refuses
+ * at once.  errno: libc's with EAI_SYSTEM, else untouched. */
+EXPORT int getaddrinfo(const char *restrict node, const char *restrict service,
+		       const struct addrinfo *restrict hints, struct addrinfo **restrict found)
+{
+	struct coro *me = coro_may_park();
+	int r = NAMEDB_ELSEWHERE;
+
+	if (LIKELY(!me) || settings.dns == DNS_LIBC)
+		return libc.getaddrinfo(node, service, hints, found);
+	if (needs_no_host(node, hints) && needs_no_service(service, hints))
+		return libc.getaddrinfo(node, service, hints, found);
+	if (settings.dns == DNS_CARES && !needs_no_host(node, hints))
+		r = namedb_addrinfo(me, node, service, hints, found, libc.getaddrinfo);
+	return r == NAMEDB_ELSEWHERE ? addrinfo_by_worker(me, node, service, hints, found) : r;
 }
 
 /* getnameinfo */
@@ -169,9 +214,57 @@ static struct name_lookup *name_lookup(const struct sockaddr *addr, socklen_t ad
 	return n;
 }
 
-static bool needs_no_lookup(bool host, bool service, int flags)
+static int nameinfo_by_worker(struct coro *me, const struct sockaddr *addr, socklen_t addr_len, char *host,
+			      socklen_t host_len, char *service, socklen_t service_len, int flags)
 {
-	return (!host || flags & NI_NUMERICHOST) && (!service || flags & NI_NUMERICSERV);
+	struct name_lookup *n = name_lookup(addr, addr_len, host, host_len, service, service_len, flags);
+	int r;
+
+	if (!n)
+		return EAI_MEMORY;
+	run_lookup(me, &n->l, "getnameinfo");
+	r = n->l.result;
+	if (r != 0)
+		errno = n->l.err;
+	if (r == 0 && host)
+		strcpy(host, n->host);
+	if (r == 0 && service)
+		strcpy(service, n->service);
+	free(n);
+	return r;
+}
+
+static bool has_ip(const struct sockaddr *addr, socklen_t len)
+{
+	return addr && len >= sizeof(sa_family_t) &&
+	       ((addr->sa_family == AF_INET && len >= sizeof(struct sockaddr_in)) ||
+		(addr->sa_family == AF_INET6 && len >= sizeof(struct sockaddr_in6)));
+}
+
+/* The name of the host; EAI_NONAME: it has none, NAMEDB_ELSEWHERE. */
+static int host_name_of(struct coro *me, const struct sockaddr *addr, char *host, socklen_t len)
+{
+	struct found found __attribute__((cleanup(found_clear))) = { 0 };
+	const void *bytes = &((const struct sockaddr_in *)(const void *)addr)->sin_addr;
+	struct dns_error e;
+	int family = addr->sa_family, status;
+
+	if (family == AF_INET6)
+		bytes = &((const struct sockaddr_in6 *)(const void *)addr)->sin6_addr;
+	status = namedb_addr(me, bytes, &family, &found, &e);
+	if (status == NAMEDB_ELSEWHERE)
+		return status;
+	if (status != NSS_STATUS_SUCCESS) {
+		if (e.herr == NETDB_INTERNAL) {
+			errno = e.err;
+			return e.err == ENOMEM ? EAI_MEMORY : EAI_SYSTEM;
+		}
+		return e.herr == TRY_AGAIN ? EAI_AGAIN : EAI_NONAME;
+	}
+	if (strlen(found.name) >= len)
+		return EAI_OVERFLOW;
+	strcpy(host, found.name);
+	return 0;
 }
 
 /* getnameinfo(3).  As getaddrinfo(). */
@@ -179,27 +272,25 @@ EXPORT int getnameinfo(const struct sockaddr *restrict addr, socklen_t addr_len,
 		       socklen_t host_len, char *restrict service, socklen_t service_len, int flags)
 {
 	struct coro *me = coro_may_park();
-	bool wants_host = host && host_len, wants_service = service && service_len;
-	struct name_lookup *n;
-	int r;
+	bool named = host && host_len && !(flags & NI_NUMERICHOST);
+	int r = NAMEDB_ELSEWHERE;
 
-	if (LIKELY(!me) || needs_no_lookup(wants_host, wants_service, flags) ||
-	    addr_len > sizeof(struct sockaddr_storage))
+	if (LIKELY(!me) || settings.dns == DNS_LIBC || !has_ip(addr, addr_len) ||
+	    addr_len > sizeof(struct sockaddr_storage) ||
+	    (flags & ~(NI_NUMERICHOST | NI_NUMERICSERV | NI_NOFQDN | NI_NAMEREQD | NI_DGRAM | NI_IDN | 0xc0)))
 		return libc.getnameinfo(addr, addr_len, host, host_len, service, service_len, flags);
-	n = name_lookup(addr, addr_len, wants_host, wants_host ? host_len : 0, wants_service,
-			wants_service ? service_len : 0, flags);
-	if (!n)
-		return EAI_MEMORY;
-	run_lookup(me, &n->l, "getnameinfo");
-	r = n->l.result;
+	if (!named && (!service || needs_no_service((flags & NI_NUMERICSERV) ? NULL : "", NULL)))
+		return libc.getnameinfo(addr, addr_len, host, host_len, service, service_len, flags);
+	if (settings.dns == DNS_CARES && named && !(flags & (NI_NOFQDN | NI_IDN)) && needs_no_service("", NULL))
+		r = host_name_of(me, addr, host, host_len);
+	if (r == NAMEDB_ELSEWHERE)
+		return nameinfo_by_worker(me, addr, addr_len, host && host_len ? host : NULL, host ? host_len : 0,
+					  service && service_len ? service : NULL, service ? service_len : 0, flags);
+	if (r == EAI_NONAME && !(flags & NI_NAMEREQD)) /* its number stands in for its name */
+		return libc.getnameinfo(addr, addr_len, host, host_len, service, service_len, flags | NI_NUMERICHOST);
 	if (r != 0)
-		errno = n->l.err;
-	if (r == 0 && wants_host)
-		strcpy(host, n->host);
-	if (r == 0 && wants_service)
-		strcpy(service, n->service);
-	free(n);
-	return r;
+		return r;
+	return libc.getnameinfo(addr, addr_len, NULL, 0, service, service_len, flags & ~NI_NAMEREQD);
 }
 
 /* gethostbyname and kin */
@@ -321,13 +412,12 @@ static void move_answer(struct host_lookup *h, struct hostent *ent, char *buf)
 	move_list(h, buf, &ent->h_addr_list);
 }
 
-static int park_host_r(struct coro *me, const struct host_query *q, struct hostent *ent, char *buf, size_t len,
-		       struct hostent **found, int *herr, const char *why)
+static int host_by_worker_r(struct coro *me, const struct host_query *q, struct hostent *ent, char *buf, size_t len,
+			    struct hostent **found, int *herr, const char *why)
 {
 	struct host_lookup *h = host_lookup(q, buf, len);
 	int r;
 
-	*found = NULL;
 	if (!h) {
 		*herr = NETDB_INTERNAL;
 		return errno = ENOMEM;
@@ -345,11 +435,54 @@ static int park_host_r(struct coro *me, const struct host_query *q, struct hoste
 	return r;
 }
 
-/* The calls without _r answer in one place for the process, as libc's do.  Only coroutines come here. */
-static struct hostent *park_host(struct coro *me, const struct host_query *q, const char *why)
+/* The core's answer: an enum nss_status or NAMEDB_ELSEWHERE; *family of the answer. */
+static int host_by_core(struct coro *me, const struct host_query *q, int *family, struct found *to,
+			struct dns_error *e)
 {
-	static struct hostent answer;
-	static void *memory;
+	*family = q->family ? q->family : AF_INET;
+	if (settings.dns != DNS_CARES)
+		return NAMEDB_ELSEWHERE;
+	return q->name ? namedb_host(me, q->name, *family, to, e) : namedb_addr(me, q->addr, family, to, e);
+}
+
+/* What gethostbyname_r() returns, and leaves in errno, for a status without an answer. */
+static int failure_of(int status, const struct dns_error *e)
+{
+	if (status == NSS_STATUS_NOTFOUND)
+		return 0;
+	if (e->herr != NETDB_INTERNAL && status == NSS_STATUS_TRYAGAIN)
+		return errno = EAGAIN;
+	return errno = e->err ? e->err : EAGAIN;
+}
+
+static int park_host_r(struct coro *me, const struct host_query *q, struct hostent *ent, char *buf, size_t len,
+		       struct hostent **found, int *herr, const char *why)
+{
+	struct found answer __attribute__((cleanup(found_clear))) = { 0 };
+	struct dns_error e;
+	int family, status;
+
+	*found = NULL;
+	status = host_by_core(me, q, &family, &answer, &e);
+	if (status == NAMEDB_ELSEWHERE)
+		return host_by_worker_r(me, q, ent, buf, len, found, herr, why);
+	*herr = e.herr;
+	if (status != NSS_STATUS_SUCCESS)
+		return failure_of(status, &e);
+	if (!hostent_write(&answer, family, ent, buf, len)) {
+		*herr = NETDB_INTERNAL;
+		return errno = ERANGE;
+	}
+	*found = ent;
+	return 0;
+}
+
+/* The calls without _r answer in one place for the process, as libc's do.  Only coroutines come here. */
+static struct hostent the_answer;
+static void *the_memory;
+
+static struct hostent *host_by_worker(struct coro *me, const struct host_query *q, const char *why)
+{
 	struct host_lookup *h = host_lookup(q, NULL, 1024);
 	struct hostent *found = NULL;
 
@@ -360,12 +493,12 @@ static struct hostent *park_host(struct coro *me, const struct host_query *q, co
 	h->grows = true;
 	run_lookup(me, &h->l, why);
 	if (h->found) {
-		void *old = memory;
+		void *old = the_memory;
 
-		answer = h->ent;
-		memory = h->memory;
+		the_answer = h->ent;
+		the_memory = h->memory;
 		h->memory = old;
-		found = &answer;
+		found = &the_answer;
 	} else {
 		h_errno = h->herr;
 		errno = h->l.err;
@@ -374,14 +507,58 @@ static struct hostent *park_host(struct coro *me, const struct host_query *q, co
 	return found;
 }
 
-/* gethostbyname(3) and kin.  Park: while a worker looks the name up.  Numeric names pass through.
- * h_errno and errno: libc's. */
+static struct hostent *park_host(struct coro *me, const struct host_query *q, const char *why)
+{
+	struct found answer __attribute__((cleanup(found_clear))) = { 0 };
+	struct dns_error e;
+	int family, status = host_by_core(me, q, &family, &answer, &e);
+	size_t size;
+	void *memory;
+
+	if (status == NAMEDB_ELSEWHERE)
+		return host_by_worker(me, q, why);
+	if (status != NSS_STATUS_SUCCESS) {
+		failure_of(status, &e);
+		h_errno = e.herr;
+		return NULL;
+	}
+	size = hostent_size(&answer);
+	memory = malloc(size);
+	if (!memory) {
+		h_errno = NETDB_INTERNAL;
+		return NULL;
+	}
+	hostent_write(&answer, family, &the_answer, memory, size);
+	free(the_memory);
+	the_memory = memory;
+	return &the_answer;
+}
+
+/* No lookup, or none that libc would begin. */
+static bool needs_no_name(const char *name, int family)
+{
+	return settings.dns == DNS_LIBC || is_address(name) || (family != AF_INET && family != AF_INET6);
+}
+
+static bool needs_no_addr(const void *addr, socklen_t len, int family)
+{
+	static const unsigned char unspecified[16];
+
+	if (settings.dns == DNS_LIBC)
+		return true;
+	if (family == AF_INET6)
+		return len != 16 || !memcmp(addr, unspecified, 16);
+	return family != AF_INET || len != 4;
+}
+
+/* gethostbyname(3) and kin.  Park: while a server or a worker is asked.  Pass through: numeric names, and what libc
+ * refuses at once.  h_errno and errno: libc's. */
 EXPORT struct hostent *gethostbyname(const char *name)
 {
 	struct coro *me = coro_may_park();
 	struct host_query q = { .name = name };
 
-	if (LIKELY(!me) || is_address(name))
+	if (LIKELY(!me) || needs_no_name(name, AF_INET))
 		return libc.gethostbyname(name);
 	return park_host(me, &q, "gethostbyname");
 }
@@ -391,7 +568,7 @@ EXPORT struct hostent *gethostbyname2(const char *name, int family)
 	struct coro *me = coro_may_park();
 	struct host_query q = { .name = name, .family = family };
 
-	if (LIKELY(!me) || is_address(name))
+	if (LIKELY(!me) || needs_no_name(name, family))
 		return libc.gethostbyname2(name, family);
 	return park_host(me, &q, "gethostbyname2");
 }
@@ -401,7 +578,7 @@ EXPORT struct hostent *gethostbyaddr(const void *addr, socklen_t len, int family
 	struct coro *me = coro_may_park();
 	struct host_query q = { .addr = addr, .addr_len = len, .family = family };
 
-	if (LIKELY(!me))
+	if (LIKELY(!me) || needs_no_addr(addr, len, family))
 		return libc.gethostbyaddr(addr, len, family);
 	return park_host(me, &q, "gethostbyaddr");
 }
@@ -412,7 +589,7 @@ EXPORT int gethostbyname_r(const char *restrict name, struct hostent *restrict e
 	struct coro *me = coro_may_park();
 	struct host_query q = { .name = name };
 
-	if (LIKELY(!me) || is_address(name))
+	if (LIKELY(!me) || needs_no_name(name, AF_INET))
 		return libc.gethostbyname_r(name, ent, buf, len, found, herr);
 	return park_host_r(me, &q, ent, buf, len, found, herr, "gethostbyname_r");
 }
@@ -423,7 +600,7 @@ EXPORT int gethostbyname2_r(const char *restrict name, int family, struct hosten
 	struct coro *me = coro_may_park();
 	struct host_query q = { .name = name, .family = family };
 
-	if (LIKELY(!me) || is_address(name))
+	if (LIKELY(!me) || needs_no_name(name, family))
 		return libc.gethostbyname2_r(name, family, ent, buf, len, found, herr);
 	return park_host_r(me, &q, ent, buf, len, found, herr, "gethostbyname2_r");
 }
@@ -435,7 +612,7 @@ EXPORT int gethostbyaddr_r(const void *restrict addr, socklen_t addr_len, int fa
 	struct coro *me = coro_may_park();
 	struct host_query q = { .addr = addr, .addr_len = addr_len, .family = family };
 
-	if (LIKELY(!me))
+	if (LIKELY(!me) || needs_no_addr(addr, addr_len, family))
 		return libc.gethostbyaddr_r(addr, addr_len, family, ent, buf, len, found, herr);
 	return park_host_r(me, &q, ent, buf, len, found, herr, "gethostbyaddr_r");
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What libev's object calls instead of libc.  The Makefile renames each undefined symbol of ev.o that
+ * What libev's object calls instead of libc.  scripts/adapt-archive renames each undefined symbol of ev.o that
  * stands in calls.def to ev_sys_<name>; the linker complains here when one is missing.
  */
 #include <errno.h>

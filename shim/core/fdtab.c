@@ -326,6 +326,8 @@ static void forget(int fd)
 {
 	struct chunk *c = chunk_of(fd, false);
 	struct fdrec *f = c ? atomic_load_explicit(&c->rec[fd % CHUNK], memory_order_relaxed) : NULL;
+	fd_server *serve = f ? f->serve : NULL;
+	void *arg = serve ? f->serve_arg : NULL;
 
 	if (f) {
 		end_waits(f);
@@ -335,6 +337,19 @@ static void forget(int fd)
 	}
 	if (c)
 		atomic_store_explicit(&c->kind[fd % CHUNK], FD_UNKNOWN, memory_order_relaxed);
+	if (serve)
+		serve(fd, WAIT_CLOSED, arg);
+}
+
+int fd_serve(int fd, short want, fd_server *serve, void *arg)
+{
+	struct fdrec *f = want ? fd_record(fd) : fd_lookup(fd);
+
+	if (!f)
+		return want ? -errno : 0;
+	f->serve = want ? serve : NULL;
+	f->serve_arg = arg;
+	return loop_watch_only(f, want);
 }
 
 /* A vfork child runs in our memory under another pid; only then is getpid() not our own. */

@@ -48,6 +48,7 @@ enum fd_kind {
 };
 
 struct watch;
+typedef void fd_server(int fd, short event, void *arg);
 
 struct fdrec {
 	int fd;
@@ -57,6 +58,8 @@ struct fdrec {
 	int64_t rcvtimeo_ns, sndtimeo_ns; /* -1: none */
 	struct fdwait *waits, *waits_tail;
 	struct watch *watch; /* loop.c's; NULL until first watched */
+	fd_server *serve;    /* it is the core's own, see fd_serve() */
+	void *serve_arg;
 };
 
 /* The kind byte of fd, found by fstat the first time. */
@@ -108,6 +111,10 @@ void fd_duplicated(int from, int to);
 /* The app changed flags or socket timeouts of fd through us. */
 void fd_set_nonblock(int fd, bool on);
 void fd_timeouts_changed(int fd);
+
+/* A descriptor of the core's own, fresh from the kernel: the loop calls `serve`, which must not park, while it is
+ * ready for `want` (0: no longer), and with WAIT_CLOSED if the application closes the number.  0 or -errno. */
+int fd_serve(int fd, short want, fd_server *serve, void *arg);
 
 /* Waiters. */
 void fdwait_add(struct fdrec *f, struct fdwait *w, struct coro *co, short want);

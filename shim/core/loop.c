@@ -57,7 +57,9 @@ void loop_kick(void)
 
 static void finish(struct fdrec *f, ev_io *w, short event)
 {
-	if ((fd_fired(f, event) & event) && !fd_wake_is_due(f))
+	if (UNLIKELY(f->serve))
+		f->serve(f->fd, event, f->serve_arg); /* may stop and free the watcher */
+	else if ((fd_fired(f, event) & event) && !fd_wake_is_due(f))
 		ev_io_stop(loop, w);
 }
 
@@ -105,6 +107,17 @@ int loop_watch(struct fdrec *f, short want)
 	if ((want & WAIT_WRITE) && !ev_is_active(&x->write))
 		ev_io_start(loop, &x->write);
 	return 0;
+}
+
+int loop_watch_only(struct fdrec *f, short want)
+{
+	struct watch *x = f->watch;
+
+	if (x && !(want & WAIT_READ))
+		ev_io_stop(loop, &x->read);
+	if (x && !(want & WAIT_WRITE))
+		ev_io_stop(loop, &x->write);
+	return want ? loop_watch(f, want) : 0;
 }
 
 void loop_unwatch(struct fdrec *f)

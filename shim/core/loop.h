@@ -27,6 +27,8 @@ void loop_kick(void);
 /* Starts what `want` (WAIT_READ, WAIT_WRITE) needs; idempotent.  A watcher stays active until it fires
  * with nobody waiting.  0, -ENOMEM or -EMFILE. */
 int loop_watch(struct fdrec *f, short want);
+/* The same, and stops what `want` does not need. */
+int loop_watch_only(struct fdrec *f, short want);
 /* Before the fd is closed: libev must not keep a watcher on a number that may be reused. */
 void loop_unwatch(struct fdrec *f);
 

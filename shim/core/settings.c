@@ -54,17 +54,17 @@ static void read_number(char **env, const char *name, int lowest, int highest, i
 		*value = (int)n;
 }
 
-static void read_threads(const char *text)
+/* One of the names, by its place in the list; the first one is the default. */
+static int read_choice(char **env, const char *name, const char *const *names)
 {
-	static const char *const names[] = { "none", "python", "all" };
+	const char *text = lookup(env, name);
 
-	for (int i = 0; text && i < 3; i++)
-		if (!strcmp(text, names[i])) {
-			settings.threads = (enum which_threads)i;
-			return;
-		}
+	for (int i = 0; text && names[i]; i++)
+		if (!strcmp(text, names[i]))
+			return i;
 	if (text)
-		say("SYNCLESS_THREADS=%s is none of python, all, none; python is used", text);
+		say("%s=%s is unknown; %s is used", name, text, names[0]);
+	return 0;
 }
 
 /* The children of this process start without us: our name goes out of LD_PRELOAD.  The array and its strings
@@ -102,7 +102,10 @@ void settings_read(char **env)
 
 	settings.verbose = (text = lookup(env, "SYNCLESS_VERBOSE")) && strcmp(text, "0");
 	settings.enabled = !(text = lookup(env, "SYNCLESS")) || strcmp(text, "0");
-	read_threads(lookup(env, "SYNCLESS_THREADS"));
+	settings.threads = (enum which_threads)read_choice(env, "SYNCLESS_THREADS",
+							   (const char *const[]){ "python", "all", "none", NULL });
+	settings.dns = (enum who_resolves)read_choice(env, "SYNCLESS_DNS",
+						      (const char *const[]){ "cares", "thread", "libc", NULL });
 	read_number(env, "SYNCLESS_PREEMPT_MS", 0, 10000, &settings.preempt_ms);
 	read_number(env, "SYNCLESS_OFFLOAD_THREADS", 1, 1024, &settings.offload_threads);
 	if ((text = lookup(env, "SYNCLESS_INHERIT")) && !strcmp(text, "0"))

@@ -7,13 +7,16 @@
 
 #include <stdbool.h>
 
-enum which_threads { THREADS_NONE, THREADS_PYTHON, THREADS_ALL };
+enum which_threads { THREADS_PYTHON, THREADS_ALL, THREADS_NONE };
+
+enum who_resolves { DNS_CARES, DNS_THREAD, DNS_LIBC };
 
 struct settings {
 	bool enabled;		    /* SYNCLESS=0 clears it */
 	bool verbose;		    /* SYNCLESS_VERBOSE */
 	enum which_threads threads; /* SYNCLESS_THREADS */
 	int preempt_ms;		    /* SYNCLESS_PREEMPT_MS; 0: never */
+	enum who_resolves dns;	    /* SYNCLESS_DNS */
 	int offload_threads;	    /* SYNCLESS_OFFLOAD_THREADS */
 };
 extern struct settings settings;
