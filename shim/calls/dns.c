@@ -75,9 +75,9 @@ static bool is_address(const char *s)
 	return inet_pton(AF_INET6, ipv6, addr) == 1;
 }
 
-#define AI_KNOWN                                                                                             \
-	(AI_PASSIVE | AI_CANONNAME | AI_NUMERICHOST | AI_V4MAPPED | AI_ALL | AI_ADDRCONFIG | AI_IDN | AI_CANONIDN | \
-	 AI_NUMERICSERV | 0x300 /* two old ones about IDN, which it ignores */)
+#define AI_KNOWN                                                                                               \
+	(AI_PASSIVE | AI_CANONNAME | AI_NUMERICHOST | AI_V4MAPPED | AI_ALL | AI_ADDRCONFIG | AI_IDN |          \
+	 AI_CANONIDN | AI_NUMERICSERV | 0x300 /* two old ones about IDN, which it ignores */)
 
 /* What libc answers without asking anybody: no name, or hints that it refuses. */
 static bool needs_no_host(const char *node, const struct addrinfo *hints)
@@ -140,8 +140,8 @@ static struct addr_lookup *addr_lookup(const char *node, const char *service, co
 	return a;
 }
 
-static int addrinfo_by_worker(struct coro *me, const char *node, const char *service, const struct addrinfo *hints,
-			      struct addrinfo **found)
+static int addrinfo_by_worker(struct coro *me, const char *node, const char *service,
+			      const struct addrinfo *hints, struct addrinfo **found)
 {
 	struct addr_lookup *a = addr_lookup(node, service, hints);
 	int r;
@@ -267,30 +267,47 @@ static int host_name_of(struct coro *me, const struct sockaddr *addr, char *host
 	return 0;
 }
 
+/* A valid IP address, and flags that libc knows. */
+static bool may_have_name(const struct sockaddr *addr, socklen_t len, int flags)
+{
+	return has_ip(addr, len) && len <= sizeof(struct sockaddr_storage) &&
+	       !(flags & ~(NI_NUMERICHOST | NI_NUMERICSERV | NI_NOFQDN | NI_NAMEREQD | NI_DGRAM | NI_IDN |
+			   0xc0 /* two old ones about IDN, which it ignores */));
+}
+
+static int park_nameinfo(struct coro *me, const struct sockaddr *addr, socklen_t addr_len, char *host,
+			 socklen_t host_len, char *service, socklen_t service_len, int flags)
+{
+	bool named = host && host_len && !(flags & NI_NUMERICHOST);
+	bool local = !service || !service_len || (flags & NI_NUMERICSERV) || needs_no_service("", NULL);
+	int r = NAMEDB_ELSEWHERE;
+
+	if (!named && local)
+		return libc.getnameinfo(addr, addr_len, host, host_len, service, service_len, flags);
+	if (settings.dns == DNS_CARES && named && local && !(flags & (NI_NOFQDN | NI_IDN)))
+		r = host_name_of(me, addr, host, host_len);
+	if (r == NAMEDB_ELSEWHERE)
+		return nameinfo_by_worker(me, addr, addr_len, host_len ? host : NULL, host_len,
+					  service_len ? service : NULL, service_len, flags);
+	if (r == EAI_NONAME && !(flags & NI_NAMEREQD)) /* its number stands in for its name */
+		return libc.getnameinfo(addr, addr_len, host, host_len, service, service_len,
+					flags | NI_NUMERICHOST);
+	return r ? r : libc.getnameinfo(addr, addr_len, NULL, 0, service, service_len, flags & ~NI_NAMEREQD);
+}
+
 /* getnameinfo(3).  As getaddrinfo(). */
 EXPORT int getnameinfo(const struct sockaddr *restrict addr, socklen_t addr_len, char *restrict host,
 		       socklen_t host_len, char *restrict service, socklen_t service_len, int flags)
 {
 	struct coro *me = coro_may_park();
-	bool named = host && host_len && !(flags & NI_NUMERICHOST);
-	int r = NAMEDB_ELSEWHERE;
+	int saved = errno, r;
 
-	if (LIKELY(!me) || settings.dns == DNS_LIBC || !has_ip(addr, addr_len) ||
-	    addr_len > sizeof(struct sockaddr_storage) ||
-	    (flags & ~(NI_NUMERICHOST | NI_NUMERICSERV | NI_NOFQDN | NI_NAMEREQD | NI_DGRAM | NI_IDN | 0xc0)))
+	if (LIKELY(!me) || settings.dns == DNS_LIBC || !may_have_name(addr, addr_len, flags))
 		return libc.getnameinfo(addr, addr_len, host, host_len, service, service_len, flags);
-	if (!named && (!service || needs_no_service((flags & NI_NUMERICSERV) ? NULL : "", NULL)))
-		return libc.getnameinfo(addr, addr_len, host, host_len, service, service_len, flags);
-	if (settings.dns == DNS_CARES && named && !(flags & (NI_NOFQDN | NI_IDN)) && needs_no_service("", NULL))
-		r = host_name_of(me, addr, host, host_len);
-	if (r == NAMEDB_ELSEWHERE)
-		return nameinfo_by_worker(me, addr, addr_len, host && host_len ? host : NULL, host ? host_len : 0,
-					  service && service_len ? service : NULL, service ? service_len : 0, flags);
-	if (r == EAI_NONAME && !(flags & NI_NAMEREQD)) /* its number stands in for its name */
-		return libc.getnameinfo(addr, addr_len, host, host_len, service, service_len, flags | NI_NUMERICHOST);
-	if (r != 0)
-		return r;
-	return libc.getnameinfo(addr, addr_len, NULL, 0, service, service_len, flags & ~NI_NAMEREQD);
+	r = park_nameinfo(me, addr, addr_len, host, host_len, service, service_len, flags);
+	if (r == 0)
+		errno = saved;
+	return r;
 }
 
 /* gethostbyname and kin */
@@ -412,8 +429,8 @@ static void move_answer(struct host_lookup *h, struct hostent *ent, char *buf)
 	move_list(h, buf, &ent->h_addr_list);
 }
 
-static int host_by_worker_r(struct coro *me, const struct host_query *q, struct hostent *ent, char *buf, size_t len,
-			    struct hostent **found, int *herr, const char *why)
+static int host_by_worker_r(struct coro *me, const struct host_query *q, struct hostent *ent, char *buf,
+			    size_t len, struct hostent **found, int *herr, const char *why)
 {
 	struct host_lookup *h = host_lookup(q, buf, len);
 	int r;
@@ -452,7 +469,7 @@ static int failure_of(int status, const struct dns_error *e)
 		return 0;
 	if (e->herr != NETDB_INTERNAL && status == NSS_STATUS_TRYAGAIN)
 		return errno = EAGAIN;
-	return errno = e->err ? e->err : EAGAIN;
+	return e->err ? errno = e->err : errno;
 }
 
 static int park_host_r(struct coro *me, const struct host_query *q, struct hostent *ent, char *buf, size_t len,

@@ -22,7 +22,7 @@ struct request {
 	struct own_addrs own;
 	bool own_known;
 	struct found found;
-	size_t mapped;	/* so many IPv4 addresses at the end of found are wanted as IPv6 */
+	size_t mapped; /* so many IPv4 addresses at the end of found are wanted as IPv6 */
 	bool got_ipv6;
 	struct dns_error e; /* of the last service */
 };
@@ -88,7 +88,8 @@ static int add_family(struct request *q, enum dns_service service, int family, e
 }
 
 /* Each family by itself: IPv6, then IPv4 if it is wanted or may stand in.  EAI_ code. */
-static int add_families(struct request *q, enum dns_service service, enum nss_status *status, enum absence absent[2])
+static int add_families(struct request *q, enum dns_service service, enum nss_status *status,
+			enum absence absent[2])
 {
 	enum nss_status ipv6 = NSS_STATUS_UNAVAIL;
 	int family = q->hints.ai_family, flags = q->hints.ai_flags, r = 0;
@@ -114,7 +115,8 @@ static int add_families(struct request *q, enum dns_service service, enum nss_st
 }
 
 /* Both families at once. */
-static void find_both(struct request *q, enum dns_service service, enum nss_status *status, enum absence absent[2])
+static void find_both(struct request *q, enum dns_service service, enum nss_status *status,
+		      enum absence absent[2])
 {
 	*status = service == SERVICE_FILES ? step_hosts(q->conf, q->node, AF_UNSPEC, &q->found, &q->e)
 					   : dns_addrs(q->me, q->conf, q->node, &q->found, &q->e);
@@ -181,7 +183,8 @@ static socklen_t write_sockaddr(const struct request *q, size_t i, struct sockad
 }
 
 /* One block for an entry and its address: that is what freeaddrinfo() frees. */
-static struct addrinfo *new_entry(const struct request *q, const struct addrinfo *type, const void *sa, socklen_t len)
+static struct addrinfo *new_entry(const struct request *q, const struct addrinfo *type, const void *sa,
+				  socklen_t len)
 {
 	struct addrinfo *entry = malloc(sizeof(*entry) + len);
 
@@ -233,21 +236,23 @@ static int name_list(const struct request *q, struct addrinfo *list)
 	return list->ai_canonname ? 0 : EAI_MEMORY;
 }
 
-static int finish_list(struct request *q, struct addrinfo **list)
+/* As in libc, *result is not touched by a failure. */
+static int finish_list(struct request *q, struct addrinfo **result)
 {
-	int naddrs, r = make_list(q, list, &naddrs);
+	struct addrinfo *list;
+	int naddrs, r = make_list(q, &list, &naddrs);
 
 	if (r == 0)
-		r = name_list(q, *list);
+		r = name_list(q, list);
 	if (r == 0 && naddrs > 1) {
 		if (!q->own_known)
 			own_addrs_read(&q->own);
-		r = addrsort(list, &q->own) < 0 ? EAI_MEMORY : 0;
+		r = addrsort(&list, &q->own) < 0 ? EAI_MEMORY : 0;
 	}
-	if (r) {
-		freeaddrinfo(*list);
-		*list = NULL;
-	}
+	if (r)
+		freeaddrinfo(list);
+	else
+		*result = list;
 	return r;
 }
 
@@ -298,7 +303,7 @@ static bool needs_idn(const struct request *q)
 	return *p && (q->hints.ai_flags & AI_IDN);
 }
 
-static int look_up(struct request *q, const char *service, struct addrinfo **list, addrinfo_call *services)
+static int look_up(struct request *q, const char *service, struct addrinfo **result, addrinfo_call *services)
 {
 	int r;
 
@@ -311,7 +316,7 @@ static int look_up(struct request *q, const char *service, struct addrinfo **lis
 		r = find_ipv4(q);
 	else
 		r = find_in_services(q);
-	return r ? r : finish_list(q, list);
+	return r ? r : finish_list(q, result);
 }
 
 static void end_request(struct request *q)

@@ -43,7 +43,8 @@ static void dump(int type, netlink_taker *take, void *arg)
 		struct nlmsghdr head;
 		struct rtgenmsg body;
 		char pad[3];
-	} request = { .head = { .nlmsg_len = sizeof(request), .nlmsg_type = (unsigned short)type,
+	} request = { .head = { .nlmsg_len = sizeof(request),
+				.nlmsg_type = (unsigned short)type,
 				.nlmsg_flags = NLM_F_ROOT | NLM_F_MATCH | NLM_F_REQUEST } };
 	struct sockaddr_nl self = { .nl_family = AF_NETLINK }, kernel = { .nl_family = AF_NETLINK };
 	socklen_t len = sizeof(self);
@@ -92,7 +93,8 @@ static bool take_addr(const struct nlmsghdr *msg, void *arg)
 		own->ipv4 |= *(const in_addr_t *)addr != htonl(INADDR_LOOPBACK);
 	else
 		own->ipv6 |= !IN6_IS_ADDR_LOOPBACK((const struct in6_addr *)addr);
-	list = own->n & (own->n - 1) ? own->addr : realloc(own->addr, (own->n ? 2 * own->n : 1) * sizeof(*list));
+	list = own->n & (own->n - 1) ? own->addr
+				     : realloc(own->addr, (own->n ? 2 * own->n : 1) * sizeof(*list));
 	if (!list)
 		return false;
 	own->addr = list;
@@ -146,7 +148,8 @@ static bool take_link(const struct nlmsghdr *msg, void *arg)
 
 	if (msg->nlmsg_type != RTM_NEWLINK || (uint32_t)head->ifi_index != q->index)
 		return true;
-	q->native = head->ifi_type != ARPHRD_TUNNEL6 && head->ifi_type != ARPHRD_TUNNEL && head->ifi_type != ARPHRD_SIT;
+	q->native = head->ifi_type != ARPHRD_TUNNEL6 && head->ifi_type != ARPHRD_TUNNEL &&
+		    head->ifi_type != ARPHRD_SIT;
 	return false;
 }
 
@@ -159,20 +162,20 @@ struct policy {
 };
 
 static const struct policy labels[] = {
-	{ { [15] = 1 }, 128, 0 }, /* ::1 */
-	{ { 0x20, 0x02 }, 16, 2 }, /* 6to4 */
-	{ { 0 }, 96, 3 }, /* IPv4 compatible */
+	{ { [15] = 1 }, 128, 0 },		 /* ::1 */
+	{ { 0x20, 0x02 }, 16, 2 },		 /* 6to4 */
+	{ { 0 }, 96, 3 },			 /* IPv4 compatible */
 	{ { [10] = 0xff, [11] = 0xff }, 96, 4 }, /* IPv4 */
-	{ { 0xfe, 0xc0 }, 10, 5 }, /* site-local */
-	{ { 0xfc }, 7, 6 }, /* unique local */
-	{ { 0x20, 0x01 }, 32, 7 }, /* Teredo */
+	{ { 0xfe, 0xc0 }, 10, 5 },		 /* site-local */
+	{ { 0xfc }, 7, 6 },			 /* unique local */
+	{ { 0x20, 0x01 }, 32, 7 },		 /* Teredo */
 	{ { 0 }, 0, 1 },
 };
 
 static const struct policy precedences[] = {
-	{ { [15] = 1 }, 128, 50 }, /* ::1 */
-	{ { 0x20, 0x02 }, 16, 30 }, /* 6to4 */
-	{ { 0 }, 96, 20 }, /* IPv4 compatible */
+	{ { [15] = 1 }, 128, 50 },		  /* ::1 */
+	{ { 0x20, 0x02 }, 16, 30 },		  /* 6to4 */
+	{ { 0 }, 96, 20 },			  /* IPv4 compatible */
 	{ { [10] = 0xff, [11] = 0xff }, 96, 10 }, /* IPv4 */
 	{ { 0 }, 0, 40 },
 };
@@ -182,7 +185,8 @@ static bool has_prefix(const unsigned char *bytes, const struct policy *p)
 	unsigned whole = p->bits / 8, rest = p->bits % 8;
 
 	return !memcmp(bytes, p->prefix, whole) &&
-	       (!rest || (bytes[whole] & (0xff00 >> rest) & 0xff) == (p->prefix[whole] & (0xff00 >> rest) & 0xff));
+	       (!rest ||
+		(bytes[whole] & (0xff00 >> rest) & 0xff) == (p->prefix[whole] & (0xff00 >> rest) & 0xff));
 }
 
 static int value_of(const unsigned char *bytes, const struct policy *table)
@@ -195,11 +199,11 @@ static int value_of(const unsigned char *bytes, const struct policy *table)
 enum { SCOPE_LINK = 2, SCOPE_SITE = 5, SCOPE_GLOBAL = 14 };
 
 /* rule 2's and 8's */
-static int scope_of(const unsigned char *bytes)
+static int scope_of(const unsigned char *bytes, int family)
 {
 	const struct in6_addr *in6 = (const void *)bytes;
 
-	if (IN6_IS_ADDR_V4MAPPED(in6))
+	if (family == AF_INET)
 		return bytes[12] == 127 || (bytes[12] == 169 && bytes[13] == 254) ? SCOPE_LINK : SCOPE_GLOBAL;
 	if (IN6_IS_ADDR_MULTICAST(in6))
 		return bytes[1] & 15;
@@ -212,7 +216,7 @@ static int scope_of(const unsigned char *bytes)
 
 struct candidate {
 	struct addrinfo *entry;
-	size_t place;		/* in the order of the services */
+	size_t place;			/* in the order of the services */
 	unsigned char to[16], from[16]; /* from: the address that the kernel would send with */
 	int family;
 	bool reachable; /* `from` is known */
@@ -284,7 +288,7 @@ static void find_source(struct candidate *c, struct probe *p, const struct own_a
 	if (!c->reachable)
 		return;
 	read_sockaddr((struct sockaddr *)&from, c->from);
-	c->from_scope = scope_of(c->from);
+	c->from_scope = scope_of(c->from, c->family);
 	c->own = find_own(own, c, p->family);
 }
 
@@ -312,7 +316,7 @@ static void examine(struct candidate *all, size_t n, const struct own_addrs *own
 		c->family = c->entry->ai_family;
 		c->native = -1;
 		read_sockaddr(c->entry->ai_addr, c->to);
-		c->scope = scope_of(c->to);
+		c->scope = scope_of(c->to, c->family);
 		find_source(c, &probe, own);
 	}
 	if (probe.fd >= 0)

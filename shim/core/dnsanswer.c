@@ -2,7 +2,9 @@
  *
  * See dnsanswer.h.  Names are unpacked and checked by libc's own ns_name_unpack(), ns_name_ntop() and res_hnok().
  *
- * An answer is read record by record up to the first one that is broken; what came before counts.
+ * As in libc, the answer to a question is the chain of aliases that begins with the question's name, each CNAME being
+ * taken for the next link whoever it belongs to, and the records of the asked type that belong to the last link then
+ * known.  A broken record makes the whole answer worthless.
  */
 #include "dnsanswer.h"
 #include <arpa/nameser.h>
@@ -11,17 +13,18 @@
 #include <resolv.h>
 #include <string.h>
 
-#define HOST_NAME_MAX_LEN 256 /* with its NUL */
-#define ALIASES_MAX	  47
+#define HOST_NAME_MAX_LEN 257 /* with its NUL */
 
 struct reader {
 	const unsigned char *wire, *at, *end;
-	int left;	       /* records of the answer section */
-	int (*ok)(const char *); /* what names of owners must be */
+	int left;      /* records of the answer section */
+	unsigned type; /* of the question */
+	bool broken;
+	char link[NS_MAXDNAME];	 /* whose records count */
+	char owner[NS_MAXDNAME]; /* of the record */
 };
 
 struct record {
-	char owner[NS_MAXDNAME];
 	unsigned type, class;
 	const unsigned char *data;
 	size_t len;
@@ -42,6 +45,20 @@ int dnsanswer_count(const unsigned char *wire)
 	return (int)get16(wire + 6);
 }
 
+bool dnsanswer_is_truncated(const unsigned char *wire)
+{
+	return wire[2] & 2;
+}
+
+/* Not authoritative, of a server that does not recurse, and empty: it only says that another one should be asked. */
+bool dnsanswer_is_lame(const unsigned char *wire)
+{
+	bool authoritative = wire[2] & 4, recurses = wire[3] & 0x80;
+
+	return dnsanswer_rcode(wire) == ns_r_noerror && dnsanswer_count(wire) == 0 && !authoritative &&
+	       !recurses && get16(wire + 10) == 0;
+}
+
 /* How many bytes the name takes at p; -1: it is none. */
 static int read_name(const struct reader *r, const unsigned char *p, char *name)
 {
@@ -51,65 +68,90 @@ static int read_name(const struct reader *r, const unsigned char *p, char *name)
 	return n < 0 || ns_name_ntop(packed, name, NS_MAXDNAME) < 0 ? -1 : n;
 }
 
-/* To the first record.  NSS_STATUS_UNAVAIL: what was asked does not stand in the answer, or cannot. */
-static enum nss_status open_answer(struct reader *r, const unsigned char *wire, size_t len,
-				   int (*ok)(const char *), char *question)
+/* The question's name stands there in full. */
+static int question_len(const struct reader *r)
+{
+	const unsigned char *p = r->at;
+
+	while (p < r->end && *p && *p < 64)
+		p += *p + 1;
+	return p < r->end && *p == 0 ? (int)(p + 1 - r->at) : -1;
+}
+
+/* To the first record.  False: not the answer to one question. */
+static bool open_answer(struct reader *r, const unsigned char *wire, size_t len)
 {
 	int n;
 
-	*r = (struct reader){ wire, wire + DNS_HEADER_LEN, wire + len, 0, ok };
+	*r = (struct reader){ .wire = wire, .at = wire + DNS_HEADER_LEN, .end = wire + len };
 	if (len < DNS_HEADER_LEN || get16(wire + 4) != 1)
-		return NSS_STATUS_UNAVAIL;
+		return false;
 	r->left = dnsanswer_count(wire);
-	n = read_name(r, r->at, question);
-	if (n < 0 || !ok(question) || r->end - r->at < n + 4)
-		return NSS_STATUS_UNAVAIL;
+	n = question_len(r);
+	if (n < 0 || r->end - r->at < n + 4 || read_name(r, r->at, r->link) < 0)
+		return false;
+	r->type = get16(r->at + n);
 	r->at += n + 4;
-	return NSS_STATUS_SUCCESS;
+	return true;
 }
 
-/* The next record of the Internet's class; false at the end and before a broken one. */
+/* The next record; false at the end, and before a broken one, which it notes. */
 static bool next_record(struct reader *r, struct record *rec)
 {
-	while (r->left-- > 0 && r->at < r->end) {
-		int n = read_name(r, r->at, rec->owner);
+	int n;
 
-		if (n < 0 || !r->ok(rec->owner) || r->end - r->at < n + 10)
-			return false;
-		r->at += n;
-		rec->type = get16(r->at);
-		rec->class = get16(r->at + 2);
-		rec->len = get16(r->at + 8);
-		rec->data = r->at + 10;
-		if ((size_t)(r->end - rec->data) < rec->len)
-			return false;
-		r->at = rec->data + rec->len;
-		if (rec->class == ns_c_in)
-			return true;
-	}
-	return false;
+	if (r->left-- <= 0)
+		return false;
+	r->broken = true;
+	n = read_name(r, r->at, r->owner);
+	if (n < 0 || r->end - r->at < n + 10)
+		return false;
+	r->at += n;
+	*rec = (struct record){ get16(r->at), get16(r->at + 2), r->at + 10, get16(r->at + 8) };
+	if ((size_t)(r->end - rec->data) < rec->len)
+		return false;
+	r->at = rec->data + rec->len;
+	r->broken = false;
+	return true;
 }
 
-/* The name that a record's data is; false: none, or no host's. */
-static bool name_in(const struct reader *r, const struct record *rec, int (*ok)(const char *), char *name)
+/* The alias's target is the next link. */
+static bool follow(struct reader *r, const struct record *rec)
 {
-	return read_name(r, rec->data, name) >= 0 && ok(name) && strlen(name) < HOST_NAME_MAX_LEN;
+	r->broken = read_name(r, rec->data, r->link) < 0;
+	return !r->broken;
 }
 
-static bool is_address(const struct record *rec)
+static bool fits_host(const char *name)
 {
-	return rec->type == ns_t_a || rec->type == ns_t_aaaa;
+	return strlen(name) < HOST_NAME_MAX_LEN && res_hnok(name);
 }
 
-static int family_of(const struct record *rec)
+/* An address of the asked type and of the name that counts. */
+static bool is_wanted(const struct reader *r, const struct record *rec, unsigned type)
 {
-	return rec->type == ns_t_a ? AF_INET : AF_INET6;
+	return rec->type == type && !strcasecmp(r->owner, r->link) && rec->len == (type == ns_t_a ? 4 : 16);
+}
+
+static int family_of(unsigned type)
+{
+	return type == ns_t_a ? AF_INET : AF_INET6;
+}
+
+static enum nss_status say(int *herr, int code, enum nss_status status)
+{
+	*herr = code;
+	return status;
+}
+
+static enum nss_status worthless(int *herr)
+{
+	return say(herr, NO_RECOVERY, NSS_STATUS_UNAVAIL);
 }
 
 static enum nss_status no_memory(int *herr)
 {
-	*herr = NETDB_INTERNAL;
-	return NSS_STATUS_TRYAGAIN;
+	return say(herr, NETDB_INTERNAL, NSS_STATUS_TRYAGAIN);
 }
 
 /* --- getaddrinfo */
@@ -118,112 +160,104 @@ enum nss_status dnsanswer_addrs(const unsigned char *wire, size_t len, struct fo
 {
 	struct reader r;
 	struct record rec;
-	char owner[NS_MAXDNAME]; /* whose addresses count: the question's, then what it is an alias of */
+	char canonical[NS_MAXDNAME];
 	size_t before = to->naddrs;
-	bool aliased = false;
 
-	if (open_answer(&r, wire, len, res_hnok, owner) != NSS_STATUS_SUCCESS) {
-		*herr = NO_RECOVERY;
-		return NSS_STATUS_UNAVAIL;
-	}
-	if (r.left == 0) {
-		*herr = HOST_NOT_FOUND;
-		return NSS_STATUS_NOTFOUND;
-	}
+	if (!open_answer(&r, wire, len))
+		return worthless(herr);
+	if (r.left == 0 || !res_hnok(r.link))
+		return say(herr, HOST_NOT_FOUND, NSS_STATUS_NOTFOUND);
+	strcpy(canonical, r.link);
 	while (next_record(&r, &rec)) {
-		if (strcasecmp(rec.owner, owner) != 0)
-			continue;
 		if (rec.type == ns_t_cname) {
-			if (!name_in(&r, &rec, res_hnok, owner))
+			if (!follow(&r, &rec))
 				break;
-			aliased = true;
-		} else if (is_address(&rec)) {
-			if (rec.len != found_addr_len(family_of(&rec)))
-				break;
-			if ((!to->name && found_set_name(to, owner) < 0) ||
-			    found_add_addr(to, family_of(&rec), rec.data) < 0)
+			if (fits_host(r.link))
+				strcpy(canonical, r.link);
+		} else if ((r.type == ns_t_a || r.type == ns_t_aaaa) && is_wanted(&r, &rec, r.type)) {
+			if ((!to->name && found_set_name(to, canonical) < 0) ||
+			    found_add_addr(to, family_of(r.type), rec.data) < 0)
 				return no_memory(herr);
 		}
 	}
-	*herr = to->naddrs > before ? NETDB_SUCCESS : aliased ? HOST_NOT_FOUND : NETDB_INTERNAL;
-	return to->naddrs > before ? NSS_STATUS_SUCCESS : aliased ? NSS_STATUS_NOTFOUND : NSS_STATUS_TRYAGAIN;
+	if (r.broken)
+		return worthless(herr);
+	if (to->naddrs == before)
+		return say(herr, HOST_NOT_FOUND, NSS_STATUS_NOTFOUND);
+	return say(herr, NETDB_SUCCESS, NSS_STATUS_SUCCESS);
 }
 
 /* --- gethostbyname and kin */
 
-static enum nss_status first_name(struct reader *r, char *owner, struct found *to, int *herr)
+static enum nss_status take_name(struct reader *r, const struct record *rec, struct found *to, int *herr)
+{
+	char name[NS_MAXDNAME];
+
+	if (read_name(r, rec->data, name) < 0)
+		return worthless(herr);
+	if (!fits_host(name))
+		return say(herr, NO_RECOVERY, NSS_STATUS_NOTFOUND);
+	return found_set_name(to, name) < 0 ? no_memory(herr) : say(herr, NETDB_SUCCESS, NSS_STATUS_SUCCESS);
+}
+
+static enum nss_status first_name(struct reader *r, struct found *to, int *herr)
 {
 	struct record rec;
-	char target[NS_MAXDNAME];
 
 	while (next_record(r, &rec)) {
+		if (rec.class != ns_c_in)
+			continue;
 		if (rec.type == ns_t_cname) {
-			if (!name_in(r, &rec, res_dnok, target))
+			if (!follow(r, &rec))
 				break;
-			strcpy(owner, target);
-		} else if (rec.type == ns_t_ptr && !strcasecmp(rec.owner, owner)) {
-			if (read_name(r, rec.data, target) < 0 || !res_hnok(target))
-				break;
-			if (found_set_name(to, target) < 0)
-				return no_memory(herr);
-			*herr = NETDB_SUCCESS;
-			return NSS_STATUS_SUCCESS;
+		} else if (rec.type == ns_t_ptr && !strcasecmp(r->owner, r->link)) {
+			return take_name(r, &rec, to, herr);
 		}
 	}
-	*herr = NO_RECOVERY;
-	return NSS_STATUS_TRYAGAIN;
+	return r->broken ? worthless(herr) : say(herr, NO_RECOVERY, NSS_STATUS_TRYAGAIN);
 }
 
-/* True: go on. */
-static bool add_record(struct reader *r, const struct record *rec, unsigned type, char *owner, struct found *to,
-		       bool *memory)
+/* The name so far is an alias of the new one. */
+static bool push_name(struct found *to, const char *name)
 {
-	if (rec->type == ns_t_cname) {
-		if (to->naliases == ALIASES_MAX)
-			return true;
-		if (!name_in(r, rec, res_hnok, owner))
-			return false;
-		*memory = found_add_alias(to, rec->owner) == 0;
-		return *memory;
-	}
-	if (rec->type != type || strcasecmp(rec->owner, owner) != 0)
-		return true;
-	if (rec->len != found_addr_len(family_of(rec)))
+	if (to->name && found_add_alias(to, to->name) < 0)
 		return false;
-	*memory = (to->name || found_set_name(to, rec->owner) == 0) &&
-		  found_add_addr(to, family_of(rec), rec->data) == 0;
-	return *memory;
+	return found_set_name(to, name) == 0;
 }
 
-static enum nss_status all_addresses(struct reader *r, unsigned type, char *owner, struct found *to, int *herr)
+static enum nss_status all_addresses(struct reader *r, unsigned type, struct found *to, int *herr)
 {
 	struct record rec;
-	bool memory = true;
 
-	while (next_record(r, &rec) && add_record(r, &rec, type, owner, to, &memory))
-		;
-	if (!memory)
+	if (dnsanswer_rcode(r->wire) == ns_r_nxdomain || !fits_host(r->link))
+		return say(herr, HOST_NOT_FOUND, NSS_STATUS_NOTFOUND);
+	if (!push_name(to, r->link))
 		return no_memory(herr);
-	*herr = to->naddrs ? NETDB_SUCCESS : NO_RECOVERY;
-	if (to->naddrs)
-		return NSS_STATUS_SUCCESS;
-	return to->naliases ? NSS_STATUS_NOTFOUND : NSS_STATUS_TRYAGAIN;
+	while (next_record(r, &rec)) {
+		if (rec.class != ns_c_in)
+			continue;
+		if (rec.type == ns_t_cname) {
+			if (!follow(r, &rec))
+				break;
+			if (fits_host(r->link) && !push_name(to, r->link))
+				return no_memory(herr);
+		} else if (is_wanted(r, &rec, type)) {
+			if (found_add_addr(to, family_of(type), rec.data) < 0)
+				return no_memory(herr);
+		}
+	}
+	if (r->broken)
+		return worthless(herr);
+	if (!to->naddrs)
+		return say(herr, NO_RECOVERY, NSS_STATUS_TRYAGAIN);
+	return say(herr, NETDB_SUCCESS, NSS_STATUS_SUCCESS);
 }
 
 enum nss_status dnsanswer_host(const unsigned char *wire, size_t len, int type, struct found *to, int *herr)
 {
 	struct reader r;
-	char owner[NS_MAXDNAME];
 
-	if (open_answer(&r, wire, len, type == ns_t_ptr ? res_dnok : res_hnok, owner) != NSS_STATUS_SUCCESS) {
-		*herr = NO_RECOVERY;
-		return NSS_STATUS_UNAVAIL;
-	}
-	if (type == ns_t_ptr)
-		return first_name(&r, owner, to, herr);
-	if (strlen(owner) >= HOST_NAME_MAX_LEN - 1) {
-		*herr = NO_RECOVERY;
-		return NSS_STATUS_TRYAGAIN;
-	}
-	return all_addresses(&r, (unsigned)type, owner, to, herr);
+	if (!open_answer(&r, wire, len))
+		return worthless(herr);
+	return type == ns_t_ptr ? first_name(&r, to, herr) : all_addresses(&r, (unsigned)type, to, herr);
 }

@@ -11,9 +11,12 @@
 
 #define DNS_HEADER_LEN 12
 
-/* The code and number of answers in the header; len >= DNS_HEADER_LEN. */
+/* What the header says: the code, the number of answers, whether TCP would bring more, and whether it is no answer but
+ * a hint to ask elsewhere; len >= DNS_HEADER_LEN. */
 int dnsanswer_rcode(const unsigned char *wire);
 int dnsanswer_count(const unsigned char *wire);
+bool dnsanswer_is_truncated(const unsigned char *wire);
+bool dnsanswer_is_lame(const unsigned char *wire);
 
 /* For gethostbyname() and kin: the addresses of one type (ns_t_a, ns_t_aaaa) or the first name (ns_t_ptr).
  * *herr is set; with NSS_STATUS_TRYAGAIN and NETDB_INTERNAL there was no memory.  */

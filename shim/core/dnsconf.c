@@ -11,6 +11,8 @@
 #include <unistd.h>
 #include "textfile.h"
 
+#define BLANKS " \t" /* of resolv.conf: a carriage return is part of a word, as in libc */
+
 enum { NDOTS_MAX = 15, TIMEOUT_MAX = 30, ATTEMPTS_MAX = 5, DNS_PORT = 53 };
 
 /* --- resolv.conf(5) */
@@ -25,7 +27,7 @@ int dnsconf_set_search(struct dnsconf *conf, const char *domains)
 		free(text);
 		return -ENOMEM;
 	}
-	while ((word = textfile_word(&rest)))
+	while ((word = textfile_word(&rest, BLANKS)))
 		list[n++] = word;
 	free(conf->search);
 	free(conf->search_text);
@@ -58,6 +60,7 @@ static void set_option(struct dnsconf *conf, const char *word)
 		{ "no_tld_query", offsetof(struct dnsconf, no_tld_query) },
 		{ "no-tld-query", offsetof(struct dnsconf, no_tld_query) },
 		{ "use-vc", offsetof(struct dnsconf, use_tcp) },
+		{ "single-request", offsetof(struct dnsconf, single_request) }, /* and -reopen */
 		{ "trust-ad", offsetof(struct dnsconf, trust_ad) },
 		{ "no-aaaa", offsetof(struct dnsconf, no_aaaa) },
 	};
@@ -79,7 +82,7 @@ int dnsconf_parse_options(struct dnsconf *conf, const char *options)
 
 	if (!text)
 		return -ENOMEM;
-	while ((word = textfile_word(&rest)))
+	while ((word = textfile_word(&rest, BLANKS)))
 		set_option(conf, word);
 	free(text);
 	return 0;
@@ -88,7 +91,8 @@ int dnsconf_parse_options(struct dnsconf *conf, const char *options)
 /* The scope of an IPv6 server: an interface's name for link-local addresses, or a number. */
 static uint32_t scope_of(const struct in6_addr *addr, const char *scope)
 {
-	uint32_t index = IN6_IS_ADDR_LINKLOCAL(addr) || IN6_IS_ADDR_MC_LINKLOCAL(addr) ? if_nametoindex(scope) : 0;
+	uint32_t index =
+		IN6_IS_ADDR_LINKLOCAL(addr) || IN6_IS_ADDR_MC_LINKLOCAL(addr) ? if_nametoindex(scope) : 0;
 
 	return index ? index : (uint32_t)strtoul(scope, NULL, 10);
 }
@@ -101,7 +105,7 @@ static void add_server(struct dnsconf *conf, char *word)
 	if (conf->nservers == DNS_SERVERS_MAX)
 		return;
 	*server = (union dns_server){ 0 };
-	if (inet_aton(word, &server->in.sin_addr)) {
+	if (inet_aton(word, &server->in.sin_addr) && !word[strcspn(word, TEXTFILE_SPACE)]) {
 		server->in.sin_family = AF_INET;
 		server->in.sin_port = htons(DNS_PORT);
 		conf->nservers++;
@@ -116,6 +120,7 @@ static void add_server(struct dnsconf *conf, char *word)
 	server->in6.sin6_family = AF_INET6;
 	server->in6.sin6_port = htons(DNS_PORT);
 	server->in6.sin6_scope_id = scope ? scope_of(&server->in6.sin6_addr, scope) : 0;
+	conf->for_libc |= server->in6.sin6_scope_id != 0; /* c-ares cannot be told of it */
 	conf->nservers++;
 }
 
@@ -134,10 +139,10 @@ int dnsconf_parse_resolv(struct dnsconf *conf, char *text, size_t len)
 
 	while (r == 0 && (line = textfile_line(&cursor, text + len))) {
 		if ((rest = behind(line, "nameserver"))) {
-			if ((word = textfile_word(&rest)))
+			if ((word = textfile_word(&rest, BLANKS)))
 				add_server(conf, word);
 		} else if ((rest = behind(line, "domain"))) {
-			if ((word = textfile_word(&rest)))
+			if ((word = textfile_word(&rest, BLANKS)))
 				r = dnsconf_set_search(conf, word);
 		} else if ((rest = behind(line, "search"))) {
 			if (rest[strspn(rest, " \t")])
@@ -241,7 +246,7 @@ static bool are_local(const char *services)
 	char *text = strdup(services), *rest = text, *word;
 	bool local = text != NULL;
 
-	while (local && (word = textfile_word(&rest)))
+	while (local && (word = textfile_word(&rest, TEXTFILE_SPACE)))
 		local = !strcmp(word, "files") || !strcmp(word, "db") || *word == '[';
 	free(text);
 	return local;
@@ -273,9 +278,9 @@ void dnsconf_parse_hostconf(struct dnsconf *conf, char *text, size_t len)
 	while ((line = textfile_line(&cursor, text + len))) {
 		char *value;
 
-		if (!(word = textfile_word(&line)) || *word == '#')
+		if (!(word = textfile_word(&line, TEXTFILE_SPACE)) || *word == '#')
 			continue;
-		value = textfile_word(&line);
+		value = textfile_word(&line, TEXTFILE_SPACE);
 		if (!strcasecmp(word, "multi") && value)
 			conf->multi = !strncasecmp(value, "on", 2);
 		else if (!strcasecmp(word, "reorder") && value)
@@ -323,7 +328,7 @@ static bool says_something(char *text, size_t len)
 	char *cursor = text, *line, *word;
 
 	while ((line = textfile_line(&cursor, text + len)))
-		if ((word = textfile_word(&line)) && *word != '#')
+		if ((word = textfile_word(&line, TEXTFILE_SPACE)) && *word != '#')
 			return true;
 	return false;
 }
@@ -378,8 +383,10 @@ static int complete(struct dnsconf *conf)
 
 static int apply_environment(struct dnsconf *conf)
 {
-	static const char *const for_libc[] = { "HOSTALIASES", "RESOLV_HOST_CONF", "RESOLV_MULTI", "RESOLV_REORDER",
-						"RESOLV_ADD_TRIM_DOMAINS", "RESOLV_OVERRIDE_TRIM_DOMAINS" };
+	static const char *const for_libc[] = {
+		"HOSTALIASES",	  "RESOLV_HOST_CONF",	     "RESOLV_MULTI",
+		"RESOLV_REORDER", "RESOLV_ADD_TRIM_DOMAINS", "RESOLV_OVERRIDE_TRIM_DOMAINS"
+	};
 	const char *domains = getenv("LOCALDOMAIN"), *options = getenv("RES_OPTIONS");
 	int r = domains ? dnsconf_set_search(conf, domains) : 0;
 

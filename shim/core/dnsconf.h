@@ -15,7 +15,7 @@
 #include <nss.h>
 #include "base.h"
 
-#define DNS_SERVERS_MAX	 3 /* libc's MAXNS */
+#define DNS_SERVERS_MAX 3 /* libc's MAXNS */
 #define DNS_SERVICES_MAX 8
 
 enum dns_service { SERVICE_FILES, SERVICE_DNS, SERVICE_OTHER };
@@ -44,7 +44,7 @@ struct dnsconf {
 	int nservers;
 	union dns_server server[DNS_SERVERS_MAX];
 	int ndots, timeout_s, attempts;
-	bool rotate, use_tcp, edns, trust_ad, no_aaaa, no_tld_query;
+	bool rotate, use_tcp, edns, trust_ad, no_aaaa, no_tld_query, single_request;
 	int nsearch;
 	char **search; /* heap; so are the strings, which lie in search_text */
 	char *search_text;

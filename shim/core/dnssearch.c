@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "dnsanswer.h"
-#include "resolver.h"
+#include "dnssend.h"
 
 /* One search: a name, one or two types of record, and what has come of it so far. */
 struct search {
@@ -20,16 +20,9 @@ struct search {
 	const char *why;
 	int types[RESOLVER_QUESTIONS], n;
 	struct dns_reply replies[RESOLVER_QUESTIONS]; /* of the last name asked for */
-	int herr, err; /* err: of the last one that no server answered; it stays */
+	int herr, err;				      /* err: why no server has answered the last one */
+	bool servfail; /* the last one came to nothing because of a server, not for want of one */
 };
-
-static void drop_replies(struct search *s)
-{
-	for (int i = 0; i < RESOLVER_QUESTIONS; i++) {
-		free(s->replies[i].wire);
-		s->replies[i] = (struct dns_reply){ .err = -ENOENT };
-	}
-}
 
 static bool answered(const struct dns_reply *r)
 {
@@ -61,36 +54,27 @@ static int herr_of(const struct search *s)
 	}
 }
 
-/* No server has answered any of the questions. */
-static bool fail_search(struct search *s)
-{
-	const struct dns_reply *r = &s->replies[0];
-
-	s->herr = r->err == -EINVAL ? NO_RECOVERY : TRY_AGAIN;
-	if (r->err != -EINVAL)
-		s->err = -r->err;
-	return false;
-}
-
-/* Asks for exactly this name.  True: some reply has data. */
+/* Asks for exactly this name.  True: some reply has data.  With `no-aaaa` the IPv4 addresses are asked for in place of
+ * IPv6 ones, only to learn whether there is such a name. */
 static bool ask(struct search *s, const char *name)
 {
-	bool any = false;
+	const int ipv4 = ns_t_a;
+	bool hidden = s->n == 1 && s->types[0] == ns_t_aaaa && s->conf->no_aaaa;
+	struct dns_sent sent;
 
-	drop_replies(s);
-	if (s->n == 1 && s->types[0] == ns_t_aaaa && s->conf->no_aaaa) {
-		s->herr = NO_DATA;
+	dns_drop_replies(s->replies);
+	s->err = 0;
+	s->servfail = false;
+	if (!dns_send(s->me, s->conf, name, hidden ? &ipv4 : s->types, s->n, s->replies, &sent, s->why)) {
+		s->herr = sent.no_name ? NO_RECOVERY : TRY_AGAIN;
+		s->err = sent.err;
+		s->servfail = sent.servfail;
 		return false;
 	}
-	resolver_ask(s->me, s->conf, name, s->types, s->n, s->replies, s->why);
-	for (int i = 0; i < s->n; i++) {
-		any |= answered(&s->replies[i]);
-		if (has_data(&s->replies[i]))
-			return true;
-	}
-	if (!any)
-		return fail_search(s);
+	if (!hidden && (has_data(&s->replies[0]) || has_data(&s->replies[1])))
+		return true;
 	s->herr = herr_of(s);
+	s->servfail = s->herr == TRY_AGAIN;
 	return false;
 }
 
@@ -138,7 +122,7 @@ static enum walk walk_domains(struct search *s, const char *name, struct walked 
 			s->herr = TRY_AGAIN;
 			return WALK_NO_SERVER;
 		}
-		servfail = s->herr == TRY_AGAIN && (s->replies[0].servfail || s->replies[1].servfail);
+		servfail = s->herr == TRY_AGAIN && s->servfail;
 		w->nodata |= s->herr == NO_DATA;
 		w->servfail |= servfail;
 		if (s->herr != NO_DATA && s->herr != HOST_NOT_FOUND && !servfail)
@@ -203,15 +187,20 @@ static enum nss_status failed(const struct search *s, struct dns_error *e)
 
 static void finish(struct search *s, enum nss_status status, struct dns_error *e)
 {
-	drop_replies(s);
-	if (status == NSS_STATUS_TRYAGAIN && e->herr == NETDB_INTERNAL && !e->err)
+	dns_drop_replies(s->replies);
+	if (status == NSS_STATUS_TRYAGAIN && e->herr == NETDB_INTERNAL)
 		e->err = ENOMEM;
+	else if (status == NSS_STATUS_UNAVAIL)
+		e->err = EMSGSIZE; /* a broken message */
 }
 
 enum nss_status dns_addrs(struct coro *me, const struct dnsconf *conf, const char *name, struct found *to,
 			  struct dns_error *e)
 {
-	struct search s = { .me = me, .conf = conf, .why = "getaddrinfo", .types = { ns_t_a, ns_t_aaaa },
+	struct search s = { .me = me,
+			    .conf = conf,
+			    .why = "getaddrinfo",
+			    .types = { ns_t_a, ns_t_aaaa },
 			    .n = conf->no_aaaa ? 1 : 2 };
 	enum nss_status status = NSS_STATUS_NOTFOUND, second;
 
@@ -220,7 +209,7 @@ enum nss_status dns_addrs(struct coro *me, const struct dnsconf *conf, const cha
 		return NSS_STATUS_NOTFOUND;
 	if (!search(&s, name)) {
 		status = failed(&s, e);
-		drop_replies(&s);
+		dns_drop_replies(s.replies);
 		return status;
 	}
 	if (answered(&s.replies[0]))
@@ -234,11 +223,14 @@ enum nss_status dns_addrs(struct coro *me, const struct dnsconf *conf, const cha
 	return status;
 }
 
-enum nss_status dns_host(struct coro *me, const struct dnsconf *conf, const char *name, int family, bool checked,
-			 struct found *to, struct dns_error *e)
+enum nss_status dns_host(struct coro *me, const struct dnsconf *conf, const char *name, int family,
+			 bool checked, struct found *to, struct dns_error *e)
 {
-	struct search s = { .me = me, .conf = conf, .why = "gethostbyname",
-			    .types = { family == AF_INET ? ns_t_a : ns_t_aaaa }, .n = 1 };
+	struct search s = { .me = me,
+			    .conf = conf,
+			    .why = "gethostbyname",
+			    .types = { family == AF_INET ? ns_t_a : ns_t_aaaa },
+			    .n = 1 };
 	enum nss_status status;
 
 	*e = (struct dns_error){ .herr = HOST_NOT_FOUND };
@@ -246,7 +238,7 @@ enum nss_status dns_host(struct coro *me, const struct dnsconf *conf, const char
 		return NSS_STATUS_NOTFOUND;
 	if (!search(&s, name)) {
 		status = failed(&s, e);
-		drop_replies(&s);
+		dns_drop_replies(s.replies);
 		return status;
 	}
 	status = dnsanswer_host(s.replies[0].wire, s.replies[0].len, s.types[0], to, &e->herr);
@@ -268,9 +260,11 @@ static void write_reverse(char *to, const unsigned char *bytes, int family)
 /* ::ffff:a.b.c.d and ::a.b.c.d, but not ::1 */
 static bool holds_ipv4(const unsigned char *bytes)
 {
-	static const unsigned char mapped[12] = { [10] = 0xff, [11] = 0xff }, compatible[12] = { 0 }, one[4] = { [3] = 1 };
+	static const unsigned char mapped[12] = { [10] = 0xff, [11] = 0xff }, compatible[12] = { 0 },
+				   one[4] = { [3] = 1 };
 
-	return !memcmp(bytes, mapped, 12) || (!memcmp(bytes, compatible, 12) && memcmp(bytes + 12, one, 4) != 0);
+	return !memcmp(bytes, mapped, 12) ||
+	       (!memcmp(bytes, compatible, 12) && memcmp(bytes + 12, one, 4) != 0);
 }
 
 enum nss_status dns_name(struct coro *me, const struct dnsconf *conf, const void *addr, int *family,
@@ -290,7 +284,7 @@ enum nss_status dns_name(struct coro *me, const struct dnsconf *conf, const void
 	if (!ask(&s, name)) {
 		failed(&s, e);
 		e->err = e->herr == NETDB_INTERNAL ? e->err : 0;
-		drop_replies(&s);
+		dns_drop_replies(s.replies);
 		return NSS_STATUS_NOTFOUND;
 	}
 	status = dnsanswer_host(s.replies[0].wire, s.replies[0].len, ns_t_ptr, to, &e->herr);

@@ -24,8 +24,8 @@ enum nss_status dns_addrs(struct coro *me, const struct dnsconf *conf, const cha
 			  struct dns_error *e);
 
 /* Addresses of one family.  `checked`: a name that can be no host's is not asked for (gethostbyname()). */
-enum nss_status dns_host(struct coro *me, const struct dnsconf *conf, const char *name, int family, bool checked,
-			 struct found *to, struct dns_error *e);
+enum nss_status dns_host(struct coro *me, const struct dnsconf *conf, const char *name, int family,
+			 bool checked, struct found *to, struct dns_error *e);
 
 /* The name of an address; mapped IPv6 addresses are asked for as IPv4 ones, and *family says so. */
 enum nss_status dns_name(struct coro *me, const struct dnsconf *conf, const void *addr, int *family,

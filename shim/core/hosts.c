@@ -70,15 +70,15 @@ static bool parse_line(struct hosts *h, char *line)
 	char *word;
 
 	line[strcspn(line, "#")] = '\0';
-	word = textfile_word(&line);
+	word = textfile_word(&line, TEXTFILE_SPACE);
 	if (!word || !parse_addr(word, &parsed.addr))
 		return true;
-	if (!(word = textfile_word(&line)))
+	if (!(word = textfile_word(&line, TEXTFILE_SPACE)))
 		word = line + strlen(line); /* an address without a name has the empty one */
 	do
 		if (!add_name(h, word))
 			return false;
-	while ((word = textfile_word(&line)));
+	while ((word = textfile_word(&line, TEXTFILE_SPACE)));
 	parsed.nnames = h->nnames - parsed.first_name;
 	if (!grow_lines(h))
 		return false;
@@ -176,7 +176,8 @@ enum nss_status hosts_by_addr(const struct hosts *h, const void *bytes, int fami
 	for (int i = 0; i < h->nlines; i++) {
 		const struct hosts_line *line = &h->lines[i];
 
-		if (!addr_as(&line->addr, family, &addr) || memcmp(addr.bytes, bytes, found_addr_len(family)) != 0)
+		if (!addr_as(&line->addr, family, &addr) ||
+		    memcmp(addr.bytes, bytes, found_addr_len(family)) != 0)
 			continue;
 		if (!add_line(h, line, to) || found_add_addr(to, family, bytes) < 0)
 			return NSS_STATUS_TRYAGAIN;

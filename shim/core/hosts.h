@@ -32,7 +32,8 @@ void hosts_free(struct hosts *h);
 
 /* Lines that have an address of the family (AF_UNSPEC: either) and bear the name.  `multi`: all of them, else the
  * first.  Success, not found, or NSS_STATUS_TRYAGAIN for no memory.  */
-enum nss_status hosts_by_name(const struct hosts *h, const char *name, int family, bool multi, struct found *to);
+enum nss_status hosts_by_name(const struct hosts *h, const char *name, int family, bool multi,
+			      struct found *to);
 enum nss_status hosts_by_addr(const struct hosts *h, const void *addr, int family, struct found *to);
 
 #endif

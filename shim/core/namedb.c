@@ -109,8 +109,8 @@ static enum nss_status addr_in_hosts(const void *addr, int family, struct found 
 	return status;
 }
 
-static int walk_addr(struct coro *me, const struct dnsconf *conf, const void *addr, int *family, struct found *to,
-		     struct dns_error *e)
+static int walk_addr(struct coro *me, const struct dnsconf *conf, const void *addr, int *family,
+		     struct found *to, struct dns_error *e)
 {
 	int status = NSS_STATUS_UNAVAIL, asked = *family;
 

@@ -101,24 +101,13 @@ char *textfile_line(char **cursor, char *end)
 	return line;
 }
 
-static bool is_blank(char c)
+char *textfile_word(char **line, const char *blanks)
 {
-	return c == ' ' || (c >= '\t' && c <= '\r');
-}
+	char *word = *line + strspn(*line, blanks), *end = word + strcspn(word, blanks);
 
-char *textfile_word(char **line)
-{
-	char *p = *line, *word;
-
-	while (is_blank(*p))
-		p++;
-	word = p;
-	while (*p && !is_blank(*p))
-		p++;
-	if (p == word)
+	if (end == word)
 		return NULL;
-	if (*p)
-		*p++ = '\0';
-	*line = p;
+	*line = end + (*end != '\0');
+	*end = '\0';
 	return word;
 }

@@ -24,7 +24,8 @@ char *textfile_read(const char *path, size_t *len, int *err);
  * the text ends the line that it stands in, as it does for libc, which reads lines as strings. */
 char *textfile_line(char **cursor, char *end);
 
-/* The next run of non-blank characters, cut off in the same way; NULL if there is none. */
-char *textfile_word(char **line);
+/* The next run of characters that are not in `blanks`, cut off in the same way; NULL if there is none. */
+#define TEXTFILE_SPACE " \t\n\v\f\r"
+char *textfile_word(char **line, const char *blanks);
 
 #endif
