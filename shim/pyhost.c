@@ -21,10 +21,10 @@
 #include <link.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include "companion.h"
 #include "coro.h"
 #include "libc.h"
-#include "native.h"
-#include "rawlock.h"
+#include "raw.h"
 #include "settings.h"
 #include "standby.h"
 #include "thread.h"
@@ -137,16 +137,10 @@ bool python_makes_green(const void *caller, const void *arg)
 
 /* --- The watchdog. */
 
-/* Who moves it: its starter NONE -> SLEEPS; itself SLEEPS <-> ASKS, SLEEPS -> NAPS, SLEEPS -> NONE; the host, when it
- * leaves the loop, NAPS -> SLEEPS; a fork without green threads SLEEPS or NAPS -> STOPS. */
-enum { DOG_NONE, DOG_SLEEPS, DOG_NAPS, DOG_ASKS, DOG_STOPS };
-
 #define IDLE_PERIODS 20 /* of the host, before the watchdog naps */
 
-static struct rawlock dog_lock; /* starting and stopping */
-static _Atomic int dog_state;
-static pthread_t dog;
-static bool dog_to_join; /* the last one: joined before the next starts, so that one stack serves them all */
+static void *dog_main(void *arg);
+static struct companion dog = { .main = dog_main, .stack_size = 256 << 10 };
 static void *dog_thread_state; /* kept for the next watchdog: freeing it would need the GIL */
 
 static bool interpreter_is_up(void)
@@ -154,22 +148,15 @@ static bool interpreter_is_up(void)
 	return py.Py_IsInitialized && py.Py_IsInitialized() && !(py.Py_IsFinalizing && py.Py_IsFinalizing());
 }
 
-/* False: stop.  Half of what a thread may compute: it has been seen twice without a switch between by then. */
-static bool sleep_one_period(void)
+/* The interpreter may be about to end. */
+static bool dog_is_needed(void)
 {
-	deadline_t until = deadline_in(settings.preempt_ms * NS_PER_MS / 2);
-
-	while (futex_wait(&dog_state, DOG_SLEEPS, &until) != -ETIMEDOUT)
-		if (atomic_load(&dog_state) != DOG_SLEEPS)
-			return false;
-	return true;
+	return atomic_load(&green_alive) > 0 && interpreter_is_up();
 }
 
 static void ask(void)
 {
-	int sleeps = DOG_SLEEPS;
-
-	if (!atomic_compare_exchange_strong(&dog_state, &sleeps, DOG_ASKS))
+	if (!companion_begin_work(&dog))
 		return;
 	if (!dog_thread_state)
 		dog_thread_state = py.PyThreadState_New(py.PyInterpreterState_Main());
@@ -177,87 +164,43 @@ static void ask(void)
 		py.PyEval_RestoreThread(dog_thread_state); /* returns when nobody else wants the GIL */
 		py.PyEval_SaveThread();
 	}
-	atomic_store(&dog_state, DOG_SLEEPS);
-}
-
-/* Ends by itself when the last green thread is gone or the interpreter is about to be. */
-static bool may_end(int *idle_periods)
-{
-	bool end;
-
-	if (atomic_load(&green_alive) > 0 && interpreter_is_up()) {
-		*idle_periods = 0;
-		return false;
-	}
-	if (++*idle_periods < 2)
-		return false;
-	rawlock_take(&dog_lock);
-	end = atomic_load(&green_alive) == 0 || !interpreter_is_up();
-	if (end)
-		atomic_store(&dog_state, DOG_NONE);
-	rawlock_drop(&dog_lock);
-	return end;
+	companion_end_work(&dog);
 }
 
 /* The host sets idle and then looks at watch_naps; we set that and then look at idle: one of us sees the other. */
-static void nap(void)
+static void announce_nap(void)
 {
-	int sleeps = DOG_SLEEPS;
-
-	if (!atomic_compare_exchange_strong(&dog_state, &sleeps, DOG_NAPS))
-		return;
 	atomic_store(&sched.watch_naps, true);
 	if (!atomic_load(&sched.idle))
 		python_host_woke();
-	while (atomic_load(&dog_state) == DOG_NAPS)
-		futex_wait(&dog_state, DOG_NAPS, NULL);
 }
 
 void python_host_woke(void)
 {
-	int naps = DOG_NAPS;
-
 	atomic_store(&sched.watch_naps, false);
-	if (atomic_compare_exchange_strong(&dog_state, &naps, DOG_SLEEPS))
-		futex_wake(&dog_state, 1);
+	companion_wake(&dog);
 }
 
 static void *dog_main(void *arg)
 {
+	/* Half of what a thread may compute: it has been seen twice without a switch between by then. */
+	int64_t period = settings.preempt_ms * NS_PER_MS / 2;
 	unsigned long seen = 0, now;
 	int ending = 0, idle = 0;
 
 	raw2(SYS_prctl, PR_SET_NAME, "syncless-dog");
 	atomic_store(&standby_thread, pthread_self());
-	while (sleep_one_period() && !may_end(&ending)) {
+	while (companion_rest(&dog, period) && !companion_may_end(&dog, dog_is_needed, &ending)) {
 		now = atomic_load_explicit(&sched.switches, memory_order_relaxed);
 		idle = atomic_load(&sched.idle) && now == seen ? idle + 1 : 0;
 		if (now == seen && ending == 0 && idle == 0)
 			ask();
 		if (idle >= IDLE_PERIODS)
-			nap();
+			companion_nap(&dog, announce_nap);
 		seen = now;
 	}
 	atomic_store(&standby_thread, 0);
 	return arg;
-}
-
-static void join_last_dog(void)
-{
-	if (dog_to_join)
-		libc.pthread_join(dog, NULL);
-	dog_to_join = false;
-}
-
-static void start_dog_locked(void)
-{
-	if (atomic_load(&dog_state) != DOG_NONE)
-		return;
-	join_last_dog();
-	atomic_store(&dog_state, DOG_SLEEPS);
-	dog_to_join = native_start(&dog, 256 << 10, dog_main, NULL) == 0;
-	if (!dog_to_join)
-		atomic_store(&dog_state, DOG_NONE); /* the next thread tries again */
 }
 
 /* --- main in input(). */
@@ -284,35 +227,18 @@ void python_thread_started(void)
 		return;
 	if (py.PyOS_InputHook && !*py.PyOS_InputHook)
 		*py.PyOS_InputHook = input_hook;
-	if (!settings.preempt_ms || atomic_load(&dog_state) != DOG_NONE || !py.PyThreadState_New)
-		return;
-	rawlock_take(&dog_lock);
-	start_dog_locked();
-	rawlock_drop(&dog_lock);
+	if (settings.preempt_ms && py.PyThreadState_New)
+		companion_start(&dog);
 }
 
+/* One that asks waits for the GIL, which the forking thread holds. */
 void python_before_fork(void)
 {
-	int sleeps = DOG_SLEEPS, naps = DOG_NAPS;
-
-	if (!dog_to_join || atomic_load(&green_alive) > 0)
-		return;
-	rawlock_take(&dog_lock);
-	/* One that asks waits for the GIL, which the forking thread holds: it stays. */
-	if (atomic_compare_exchange_strong(&dog_state, &sleeps, DOG_STOPS) ||
-	    atomic_compare_exchange_strong(&dog_state, &naps, DOG_STOPS))
-		futex_wake(&dog_state, 1);
-	if (atomic_load(&dog_state) != DOG_ASKS) {
-		join_last_dog();
-		atomic_store(&dog_state, DOG_NONE);
-	}
-	rawlock_drop(&dog_lock);
+	companion_before_fork(&dog);
 }
 
 void python_after_fork_child(void)
 {
-	dog_lock = (struct rawlock){ 0 };
-	atomic_store(&dog_state, DOG_NONE);
-	dog_to_join = false;
+	companion_after_fork_child(&dog);
 	dog_thread_state = NULL; /* the interpreter frees the states of threads that did not survive */
 }

@@ -184,7 +184,7 @@ static void poll_loop(bool block)
 	loop_run(block);
 	if (block) {
 		atomic_store(&sched.idle, false);
-		if (UNLIKELY(atomic_load(&sched.watch_naps))) /* in this order: pyhost.c, nap() */
+		if (UNLIKELY(atomic_load(&sched.watch_naps))) /* in this order: pyhost.c, announce_nap() */
 			python_host_woke();
 	}
 	polling = false;
