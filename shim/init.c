@@ -5,7 +5,7 @@
  *   1. constructor, before any other object's (-z initfirst): settings, the table of real calls, fork
  *      handlers, the names of Python.  Nothing is allocated, no thread made, no descriptor opened.
  *   2. first pthread_create that is to be green (core/green.c): scheduler, loop, self-test.
- *   3. first green thread in a running Python (pyhost.c): the watchdog.
+ *   3. first green thread in a running Python (pyhost.c): the watchdog; in any program, if asked for, the watch.
  *
  * A program that never reaches step 2 has met one load and one branch a call.
  */
@@ -21,6 +21,7 @@
 #include "sigmask.h"
 #include "switch.h"
 #include "thread.h"
+#include "watch.h"
 
 unsigned char switch_fast_fs;
 
@@ -31,6 +32,7 @@ static void prepare_fork(void)
 	if (!sched.main)
 		return;
 	python_before_fork();
+	watch_before_fork();
 	body_before_fork();
 	offload_before_fork();
 	waitq_before_fork();
@@ -44,6 +46,7 @@ static void after_fork_parent(void)
 	waitq_after_fork_parent();
 	offload_after_fork_parent();
 	body_after_fork_parent();
+	watch_after_fork_parent();
 }
 
 static void after_fork_child(void)
@@ -61,6 +64,7 @@ static void after_fork_child(void)
 	sig_after_fork_child(me);
 	atomic_store(&green_alive, 0);
 	python_after_fork_child();
+	watch_after_fork_child();
 	sched_after_fork_child();
 }
 

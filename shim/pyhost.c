@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The host is a Python process: which threads are its own, and who makes a computing one give way.
+ * The host is a Python process: which threads are its own, who makes a computing one give way, and in which line
+ * one is.
  *
- * No header and no library of Python is used: a dozen names of its stable interface are looked up, so one
+ * No header and no library of Python is used: names of its stable interface are looked up, so one
  * libsyncless.so serves every version.
  *
  * A thread that the runtime makes is one of `threading`, or faulthandler's watchdog, which must stay native, or an
@@ -19,6 +20,7 @@
  */
 #include "python.h"
 #include <link.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include "companion.h"
@@ -38,6 +40,18 @@ static struct {
 	void (*PyEval_RestoreThread)(void *ts);
 	void *(*PyEval_SaveThread)(void);
 	int (**PyOS_InputHook)(void);
+	/* For the watch. */
+	void *(*PySys_GetObject)(const char *name);
+	void *(*PyObject_CallNoArgs)(void *callable);
+	void *(*PyObject_GetAttrString)(void *o, const char *name);
+	void *(*PyLong_FromUnsignedLong)(unsigned long);
+	void *(*PyDict_GetItem)(void *dict, void *key);
+	void *(*PyFrame_GetCode)(void *frame);
+	int (*PyFrame_GetLineNumber)(void *frame);
+	const char *(*PyUnicode_AsUTF8)(void *);
+	void (*Py_DecRef)(void *);
+	void (*PyErr_Clear)(void);
+	int (*PyGC_Disable)(void), (*PyGC_Enable)(void); /* from 3.10 on */
 } py;
 
 static uintptr_t runtime_lo, runtime_hi; /* where the runtime's code lies */
@@ -63,6 +77,22 @@ static int note_range(struct dl_phdr_info *info, size_t size, void *address)
 	return 1;
 }
 
+static void find_names_for_watch(void *object)
+{
+	py.PySys_GetObject = dlsym(object, "PySys_GetObject");
+	py.PyObject_CallNoArgs = dlsym(object, "PyObject_CallNoArgs");
+	py.PyObject_GetAttrString = dlsym(object, "PyObject_GetAttrString");
+	py.PyLong_FromUnsignedLong = dlsym(object, "PyLong_FromUnsignedLong");
+	py.PyDict_GetItem = dlsym(object, "PyDict_GetItem");
+	py.PyFrame_GetCode = dlsym(object, "PyFrame_GetCode");
+	py.PyFrame_GetLineNumber = dlsym(object, "PyFrame_GetLineNumber");
+	py.PyUnicode_AsUTF8 = dlsym(object, "PyUnicode_AsUTF8");
+	py.Py_DecRef = dlsym(object, "Py_DecRef");
+	py.PyErr_Clear = dlsym(object, "PyErr_Clear");
+	py.PyGC_Disable = dlsym(object, "PyGC_Disable");
+	py.PyGC_Enable = dlsym(object, "PyGC_Enable");
+}
+
 static bool find_names(void *object)
 {
 	void *recent = dlsym(object, "PySys_AddAuditHook"); /* since 3.8: older ones hand over another record */
@@ -78,6 +108,8 @@ static bool find_names(void *object)
 	py.PyEval_RestoreThread = dlsym(object, "PyEval_RestoreThread");
 	py.PyEval_SaveThread = dlsym(object, "PyEval_SaveThread");
 	py.PyOS_InputHook = dlsym(object, "PyOS_InputHook");
+	if (settings.watch_ms)
+		find_names_for_watch(object);
 	dl_iterate_phdr(note_range, recent);
 	return true;
 }
@@ -135,6 +167,99 @@ bool python_makes_green(const void *caller, const void *arg)
 	return is_runtime(caller) ? is_of_threading(arg) : is_libcurl(caller);
 }
 
+static bool interpreter_is_up(void)
+{
+	return py.Py_IsInitialized && py.Py_IsInitialized() && !(py.Py_IsFinalizing && py.Py_IsFinalizing());
+}
+
+/* --- Where a thread is, for the watch. */
+
+static void *watch_thread_state; /* kept, as the watchdog's */
+
+bool python_is_here(void)
+{
+	return runtime_hi != 0;
+}
+
+static bool describe_frame(void *frame, char *out, size_t size)
+{
+	void *code = py.PyFrame_GetCode(frame);
+	void *file = py.PyObject_GetAttrString(code, "co_filename");
+	void *function = py.PyObject_GetAttrString(code, "co_name");
+	const char *path = file ? py.PyUnicode_AsUTF8(file) : NULL;
+	const char *name = function ? py.PyUnicode_AsUTF8(function) : NULL;
+
+	snprintf(out, size, "%s:%d (%s)", path ? path : "?", py.PyFrame_GetLineNumber(frame),
+		 name ? name : "?");
+	py.Py_DecRef(function);
+	py.Py_DecRef(file);
+	py.Py_DecRef(code);
+	return path || name;
+}
+
+/* With the GIL. */
+static bool describe_place(pthread_t thread, char *out, size_t size)
+{
+	void *current_frames = py.PySys_GetObject("_current_frames");
+	void *frames = current_frames ? py.PyObject_CallNoArgs(current_frames) : NULL;
+	void *ident = frames ? py.PyLong_FromUnsignedLong(thread) : NULL;
+	void *frame = ident ? py.PyDict_GetItem(frames, ident) : NULL;
+	bool found = frame && describe_frame(frame, out, size);
+
+	py.Py_DecRef(ident);
+	py.Py_DecRef(frames);
+	py.PyErr_Clear();
+	return found;
+}
+
+/* Answered by whichever of the watch and the watchdog gets the GIL first: code that has held it all the while
+ * goes on as soon as one of them has had it.  The GIL protects all of it but `asked`. */
+static struct {
+	_Atomic bool asked;
+	pthread_t thread;
+	bool found;
+	char text[256];
+} where;
+
+/* The dictionary and the frames might set off a collection, and that the program's finalizers, here. */
+static void answer_if_asked(void)
+{
+	bool collects;
+
+	if (LIKELY(!atomic_exchange(&where.asked, false)))
+		return;
+	collects = py.PyGC_Disable && py.PyGC_Disable();
+	where.found = describe_place(where.thread, where.text, sizeof(where.text));
+	if (collects)
+		py.PyGC_Enable();
+}
+
+/* A thread of ours has the GIL once.  It has it when nobody else wants it. */
+static void pass_through_gil(void **thread_state)
+{
+	if (!*thread_state)
+		*thread_state = py.PyThreadState_New(py.PyInterpreterState_Main());
+	if (!*thread_state)
+		return;
+	py.PyEval_RestoreThread(*thread_state);
+	answer_if_asked();
+	py.PyEval_SaveThread();
+}
+
+bool python_where(pthread_t thread, char *out, size_t size)
+{
+	if (!interpreter_is_up() || !py.PyFrame_GetCode)
+		return false;
+	where.thread = thread;
+	where.found = false;
+	atomic_store(&where.asked, true);
+	pass_through_gil(&watch_thread_state);
+	if (atomic_exchange(&where.asked, false) || !where.found)
+		return false;
+	snprintf(out, size, "%s", where.text);
+	return true;
+}
+
 /* --- The watchdog. */
 
 #define IDLE_PERIODS 20 /* of the host, before the watchdog naps */
@@ -142,11 +267,6 @@ bool python_makes_green(const void *caller, const void *arg)
 static void *dog_main(void *arg);
 static struct companion dog = { .main = dog_main, .stack_size = 256 << 10 };
 static void *dog_thread_state; /* kept for the next watchdog: freeing it would need the GIL */
-
-static bool interpreter_is_up(void)
-{
-	return py.Py_IsInitialized && py.Py_IsInitialized() && !(py.Py_IsFinalizing && py.Py_IsFinalizing());
-}
 
 /* The interpreter may be about to end. */
 static bool dog_is_needed(void)
@@ -158,12 +278,7 @@ static void ask(void)
 {
 	if (!companion_begin_work(&dog))
 		return;
-	if (!dog_thread_state)
-		dog_thread_state = py.PyThreadState_New(py.PyInterpreterState_Main());
-	if (dog_thread_state) {
-		py.PyEval_RestoreThread(dog_thread_state); /* returns when nobody else wants the GIL */
-		py.PyEval_SaveThread();
-	}
+	pass_through_gil(&dog_thread_state);
 	companion_end_work(&dog);
 }
 
@@ -240,5 +355,7 @@ void python_before_fork(void)
 void python_after_fork_child(void)
 {
 	companion_after_fork_child(&dog);
-	dog_thread_state = NULL; /* the interpreter frees the states of threads that did not survive */
+	atomic_store(&where.asked, false);
+	/* The interpreter frees the states of threads that did not survive. */
+	dog_thread_state = watch_thread_state = NULL;
 }

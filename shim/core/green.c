@@ -22,6 +22,7 @@
 #include "settings.h"
 #include "sigmask.h"
 #include "switch.h"
+#include "watch.h"
 
 __thread int green_native_depth __attribute__((tls_model("initial-exec")));
 _Atomic int green_alive;
@@ -277,8 +278,10 @@ int green_create(pthread_t *t, const pthread_attr_t *attr, void *(*start)(void *
 	if (ensure_up() < 0 || settings.threads == THREADS_NONE)
 		return GREEN_NOT_HERE;
 	err = create(t, attr, start, arg);
-	if (err == 0)
+	if (err == 0) {
 		python_thread_started();
+		watch_thread_started();
+	}
 	return err;
 }
 

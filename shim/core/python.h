@@ -5,7 +5,9 @@
 #ifndef SYNCLESS_PYTHON_H
 #define SYNCLESS_PYTHON_H
 
+#include <pthread.h>
 #include <stdbool.h>
+#include <stddef.h>
 
 /* The constructor's part: looks whether this process has a Python. */
 void python_boot(void);
@@ -21,6 +23,10 @@ static inline bool python_pays_eintr(void)
 }
 /* The host has left the loop and sched.watch_naps is set. */
 void python_host_woke(void);
+bool python_is_here(void);
+/* "app.py:17 (fn)", where that thread is in Python; false: nowhere.  Waits for the GIL as long as it takes.  For
+ * the watch only. */
+bool python_where(pthread_t thread, char *out, size_t size);
 /* Ends the watchdog if no green thread is left, so that a fork finds one kernel thread. */
 void python_before_fork(void);
 void python_after_fork_child(void);

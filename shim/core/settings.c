@@ -107,6 +107,7 @@ void settings_read(char **env)
 	settings.dns = (enum who_resolves)read_choice(env, "SYNCLESS_DNS",
 						      (const char *const[]){ "cares", "thread", "libc", NULL });
 	read_number(env, "SYNCLESS_PREEMPT_MS", 0, 10000, &settings.preempt_ms);
+	read_number(env, "SYNCLESS_WATCH_MS", 0, 60000, &settings.watch_ms);
 	read_number(env, "SYNCLESS_OFFLOAD_THREADS", 1, 1024, &settings.offload_threads);
 	if ((text = lookup(env, "SYNCLESS_INHERIT")) && !strcmp(text, "0"))
 		drop_from_preload(env);
