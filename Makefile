@@ -127,7 +127,7 @@ $(BUILD)/libsyncless.so: $(SHIM_OBJ) $(BUILD)/libev.a $(BUILD)/libcares.a $(BUIL
 $(BUILD)/exports.map: shim/calls.def Makefile
 	@mkdir -p $(@D)
 	@echo '  GEN  $@'
-	$(Q)(echo '{ global:'; sed -n 's/^[A-Z]*(\([A-Za-z0-9_]*\),.*/	\1;/p' shim/calls.def; echo '	syncless_*; local: *; };') >$@
+	$(Q)(echo '{ global:'; sed -n '/^LEFT/!s/^[A-Z]*(\([A-Za-z0-9_]*\),.*/	\1;/p' shim/calls.def; echo '	syncless_*; local: *; };') >$@
 
 # libev's emulation of libevent, the archive's other object, is left out.
 $(BUILD)/libev.a: scripts/adapt-archive shim/calls.def $(BUILD)/shim/core/evsys.o

@@ -19,6 +19,7 @@ struct row {
 #define OPTIONAL(symbol, family, policy) { #symbol, NULL, offsetof(struct libc_calls, symbol), true },
 #define ALIAS(spelling, symbol)
 #define CHECKED(spelling, symbol)
+#define LEFT(symbol, cause)
 static const struct row rows[] = {
 #include "../calls.def"
 };

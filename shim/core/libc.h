@@ -50,12 +50,14 @@ struct libc_calls {
 #define OPTIONAL(symbol, family, policy) __typeof__(symbol) *symbol;
 #define ALIAS(spelling, symbol)
 #define CHECKED(spelling, symbol)
+#define LEFT(symbol, cause)
 #include "../calls.def"
 #undef CALL
 #undef VERSIONED
 #undef OPTIONAL
 #undef ALIAS
 #undef CHECKED
+#undef LEFT
 };
 #pragma GCC diagnostic pop
 extern struct libc_calls libc;
