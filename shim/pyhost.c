@@ -13,6 +13,9 @@
  * one put in before the interpreter starts makes `python -X dev` abort at its end: CPython 3.12 and 3.13 free its
  * entry by another allocator than has made it.
  *
+ * A free-threaded Python keeps its threads: it has no GIL by which a computing one would give way, and they are
+ * there to run on several cores.
+ *
  * The watchdog is a native thread that lives while green threads do.  When the host has not switched for one
  * period it asks for the GIL; the eval loop then drops it and waits until it has been taken, which parks, and so
  * the others run and take it; the watchdog itself only if nobody does (standby.h).  While the host sleeps in the
@@ -99,6 +102,11 @@ static bool find_names(void *object)
 
 	if (!recent)
 		return false;
+	if (dlsym(object, "_Py_DecRefShared")) { /* the ABI of free-threaded builds has it, no other */
+		settings.threads = THREADS_NONE;
+		say("this Python has no GIL; threads stay native");
+		return false;
+	}
 	py.Py_IsInitialized = dlsym(object, "Py_IsInitialized");
 	py.Py_IsFinalizing = dlsym(object, "Py_IsFinalizing");
 	if (!py.Py_IsFinalizing)
