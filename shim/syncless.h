@@ -21,6 +21,10 @@ int syncless_verify(void);
 /* How many green threads live (not ended).  Any thread. */
 int syncless_green_threads(void);
 
+/* Writes what this process knows of itself to fd: a key=value a line (api/report.c), which `syncless doctor` reads.
+ * Any thread. */
+void syncless_report(int fd);
+
 #ifdef __cplusplus
 }
 #endif

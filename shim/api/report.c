@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What only a process under the preload can know of itself, for `syncless doctor`: one key=value a line.
+ * It looks and changes nothing.
+ *
+ *   glibc=VERSION
+ *   fast_fs=1                  the FS base is switched by an instruction; 0: by a system call
+ *   tid_offset=N               in glibc's thread record; -1 until the first green thread, and where not found
+ *   setting=NAME=VALUE         in force, which is not always what was asked for
+ *   calls=N                    exported rows of the table
+ *   missing=SYMBOL             this libc has none of it
+ *   taken=SYMBOL OBJECT        another object comes before us: programs call that one
+ *   behind=SYMBOL OBJECT       another object lies between us and libc: we call that one
+ *   left=SYMBOL CAUSE          the rows LEFT of calls.def
+ */
+#include <gnu/libc-version.h>
+#include "libc.h"
+#include "settings.h"
+#include "switch.h"
+#include "syncless.h"
+#include "thread.h"
+
+static const struct row {
+	const char *symbol;
+	void *const *entry; /* NULL: another spelling of one that has it */
+	const char *cause;  /* of what is left to libc; else NULL */
+} rows[] = {
+#define ENTRY(symbol) { #symbol, (void *const *)&libc.symbol, NULL },
+#define CALL(symbol, family, policy) ENTRY(symbol)
+#define VERSIONED(symbol, version, family, policy) ENTRY(symbol)
+#define OPTIONAL(symbol, family, policy) ENTRY(symbol)
+#define ALIAS(spelling, symbol) { #spelling, NULL, NULL },
+#define CHECKED(spelling, symbol) { #spelling, NULL, NULL },
+#define LEFT(symbol, cause) { #symbol, NULL, cause },
+#include "../calls.def"
+};
+
+/* The object that p lies in; "" if none.  Objects are told apart by the address of this string. */
+static const char *object_of(const void *p)
+{
+	Dl_info info;
+
+	return p && libc.dladdr(p, &info) ? info.dli_fname : "";
+}
+
+static void report_entry(int fd, const char *symbol, const void *real)
+{
+	const char *object = object_of(real);
+
+	if (!*object || object == object_of((void *)report_entry)) /* or the stand-in of core/libc.c */
+		dprintf(fd, "missing=%s\n", symbol);
+	else if (object != object_of((void *)gnu_get_libc_version))
+		dprintf(fd, "behind=%s %s\n", symbol, object);
+}
+
+static void report_table(int fd)
+{
+	const char *ours = object_of((void *)report_table);
+	void *program = libc.dlopen(NULL, RTLD_LAZY); /* RTLD_DEFAULT would find us first (-Bsymbolic) */
+	int calls = 0;
+
+	for (const struct row *r = rows; r < rows + ARRAY_LEN(rows); r++) {
+		const char *first;
+
+		if (r->cause) {
+			dprintf(fd, "left=%s %s\n", r->symbol, r->cause);
+			continue;
+		}
+		calls++;
+		if (r->entry)
+			report_entry(fd, r->symbol, *r->entry);
+		first = object_of(libc.dlsym(program, r->symbol));
+		if (first != ours)
+			dprintf(fd, "taken=%s %s\n", r->symbol, first);
+	}
+	libc.dlclose(program);
+	dprintf(fd, "calls=%d\n", calls);
+}
+
+static const char *const threads[] = {
+	[THREADS_PYTHON] = "python",
+	[THREADS_ALL] = "all",
+	[THREADS_NONE] = "none",
+};
+static const char *const dns[] = { [DNS_CARES] = "cares", [DNS_THREAD] = "thread", [DNS_LIBC] = "libc" };
+
+EXPORT void syncless_report(int fd)
+{
+	int *tid = thread_tid_word(pthread_self());
+
+	dprintf(fd, "glibc=%s\n", gnu_get_libc_version());
+	dprintf(fd, "fast_fs=%d\n", switch_fast_fs);
+	dprintf(fd, "tid_offset=%td\n", tid ? (char *)tid - (char *)pthread_self() : -1);
+	dprintf(fd, "setting=SYNCLESS=%d\n", settings.enabled);
+	dprintf(fd, "setting=SYNCLESS_THREADS=%s\n", threads[settings.threads]);
+	dprintf(fd, "setting=SYNCLESS_PREEMPT_MS=%d\n", settings.preempt_ms);
+	dprintf(fd, "setting=SYNCLESS_DNS=%s\n", dns[settings.dns]);
+	dprintf(fd, "setting=SYNCLESS_OFFLOAD_THREADS=%d\n", settings.offload_threads);
+	report_table(fd);
+}
