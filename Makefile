@@ -56,7 +56,9 @@ SERVICES = scripts/services run mariadb postgres redis --
 
 Q = $(if $(filter 1,$(V)),,@)
 
-all: $(BUILD)/libsyncless.so $(BUILD)/syncless
+DOCTOR = $(BUILD)/doctor.py $(BUILD)/doctor_probe.py
+
+all: $(BUILD)/libsyncless.so $(BUILD)/syncless $(DOCTOR)
 
 run:
 	scripts/setup run
@@ -91,10 +93,11 @@ install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/syncless
 	install -m 755 $(BUILD)/libsyncless.so $(DESTDIR)$(PREFIX)/lib/syncless/libsyncless.so
 	install -m 755 $(BUILD)/syncless $(DESTDIR)$(PREFIX)/bin/syncless
+	install -m 644 $(DOCTOR) $(DESTDIR)$(PREFIX)/lib/syncless
 
 clean:
 	rm -rf $(BUILD)/shim $(BUILD)/tests $(BUILD)/asan $(BUILD)/clang $(BUILD)/aarch64 $(BUILD)/*.a \
-		$(BUILD)/exports.map $(BUILD)/libsyncless.so $(BUILD)/syncless
+		$(BUILD)/exports.map $(BUILD)/libsyncless.so $(BUILD)/syncless $(DOCTOR)
 
 # The same tree, built otherwise, elsewhere.
 
@@ -153,6 +156,11 @@ $(BUILD)/syncless: scripts/launcher Makefile
 	@echo '  GEN  $@'
 	$(Q)sed 's/@VERSION@/$(VERSION)/' scripts/launcher >$@
 	$(Q)chmod 755 $@
+
+$(DOCTOR): $(BUILD)/%: pyglue/syncless/%
+	@mkdir -p $(@D)
+	@echo '  GEN  $@'
+	$(Q)cp $< $@
 
 # The C and C++ tests, a program each.
 

@@ -14,6 +14,7 @@ import unittest
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.path.abspath(os.environ.get('BUILD') or os.path.join(ROOT, 'build'))
 LIBRARY = os.path.realpath(os.path.join(BUILD, 'libsyncless.so'))
+CC = os.environ.get('CC') or 'cc'
 HANG = 60
 PYTHONS = [python for python in map(shutil.which, ('python3.15t', 'python3.14t', 'python3.13t')) if python]
 STAND_IN = r'''
@@ -51,7 +52,7 @@ class FreeThreaded(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             for free_threaded in 0, 1:
                 program = os.path.join(folder, f'python{free_threaded}')
-                subprocess.run([os.environ.get('CC') or 'cc', '-x', 'c', '-', '-rdynamic', '-pthread', '-o', program]
+                subprocess.run([CC, '-x', 'c', '-', '-rdynamic', '-pthread', '-o', program]
                                + ['-DFREE_THREADED'] * free_threaded, input=STAND_IN, text=True, check=True)
                 self.assertEqual(self.green_threads([program], 'all'), 0 if free_threaded else 1)
 
