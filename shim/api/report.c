@@ -95,6 +95,7 @@ EXPORT void syncless_report(int fd)
 	dprintf(fd, "setting=SYNCLESS_THREADS=%s\n", threads[settings.threads]);
 	dprintf(fd, "setting=SYNCLESS_PREEMPT_MS=%d\n", settings.preempt_ms);
 	dprintf(fd, "setting=SYNCLESS_DNS=%s\n", dns[settings.dns]);
+	dprintf(fd, "setting=SYNCLESS_WATCH_MS=%d\n", settings.watch_ms);
 	dprintf(fd, "setting=SYNCLESS_OFFLOAD_THREADS=%d\n", settings.offload_threads);
 	report_table(fd);
 }
