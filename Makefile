@@ -10,6 +10,7 @@
 #
 #     make check      the C tests and the checks of the object alone
 #     make check-asan     the C tests, all built with AddressSanitizer and UBSan
+#     make check-backends the C tests, preloaded, on each of libev's back ends
 #     make check-clang    compiles everything with clang; check-aarch64 likewise with its cross compiler
 #     make matrix     the Python tests under each interpreter of PYTHONS; else under python3.9 to python3.13
 #     make suites     CPython's own test suites with and without the preload
@@ -110,6 +111,12 @@ check-asan:
 		grep 'AddressSanitizer: heap-buffer-overflow'
 	BUILD=build/asan tests/run --asan --mode preload --only calls,hazards $(TESTFLAGS)
 
+check-backends: all programs
+	for backend in epoll poll select io_uring; do \
+		echo "$$backend:"; \
+		tests/run --backend $$backend --mode preload --only calls,hazards $(TESTFLAGS) || exit; \
+	done
+
 check-clang:
 	$(MAKE) BUILD=build/clang CC=clang CXX=clang++ CFLAGS='-O2 -g -Werror' all programs
 
@@ -179,4 +186,5 @@ $(addprefix $(BUILD)/shim/,init.o core/libc.o core/settings.o calls/dl.o): overr
 
 -include $(SHIM_OBJ:.o=.d) $(TEST_PROGRAMS:=.d)
 
-.PHONY: all run test check bench matrix suites deps install clean check-asan check-clang check-aarch64 objects programs
+.PHONY: all run test check bench matrix suites deps install clean \
+	check-asan check-backends check-clang check-aarch64 objects programs

@@ -29,7 +29,7 @@
 
 static bool is_loops_own(int fd)
 {
-	return UNLIKELY(fd >= 0 && (fd == evsys_epoll_fd || fd == evsys_event_fd)) && fd_in_our_process();
+	return UNLIKELY(fd >= 0 && evsys_next_own((unsigned)fd) == (unsigned)fd) && fd_in_our_process();
 }
 
 /* close(2).  Never parks.  Those who wait on fd get EBADF (poll: POLLNVAL).
@@ -45,38 +45,27 @@ EXPORT_ALIAS(__close, close);
 
 static int close_piece(unsigned first, unsigned last, int flags)
 {
-	if (first > last)
-		return 0;
 	fd_closing_range(first, last);
 	return libc.close_range(first, last, flags);
 }
 
-/* Closes [first, last] but for one number, if that lies inside. */
-static int close_but(unsigned keep, unsigned first, unsigned last, int flags)
+/* In pieces, between those of our own loop. */
+static int close_but_loops_own(unsigned first, unsigned last, int flags)
 {
 	int r = 0;
 
-	if (keep < first || keep > last)
-		return close_piece(first, last, flags);
-	if (keep > first)
-		r = close_piece(first, keep - 1, flags);
-	if (r == 0 && keep < last)
-		r = close_piece(keep + 1, last, flags);
+	if (last > INT_MAX) /* higher than any descriptor, and than no own one */
+		last = INT_MAX;
+	while (r == 0 && first <= last) {
+		unsigned own = evsys_next_own(first);
+
+		if (own > last || !fd_in_our_process())
+			return close_piece(first, last, flags);
+		if (own > first)
+			r = close_piece(first, own - 1, flags);
+		first = own + 1;
+	}
 	return r;
-}
-
-static int close_but_loops_own(unsigned first, unsigned last, int flags)
-{
-	unsigned a = (unsigned)evsys_epoll_fd, b = (unsigned)evsys_event_fd, low = a < b ? a : b,
-		 high = a < b ? b : a;
-	int r;
-
-	if (low == UINT_MAX || !fd_in_our_process()) /* no loop */
-		return close_piece(first, last, flags);
-	if (low < first || low > last)
-		return close_but(high, first, last, flags);
-	r = low > first ? close_piece(first, low - 1, flags) : 0;
-	return r == 0 && low < last ? close_but(high, low + 1, last, flags) : r;
 }
 
 /* close_range(2).  As close(), for each number in the range. */

@@ -5,10 +5,13 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <sys/select.h>
 #include "evsys.h"
 #include "fdtab.h"
@@ -16,7 +19,9 @@
 
 #pragma GCC diagnostic ignored "-Wmissing-prototypes" /* only libev's object calls these */
 
-int evsys_epoll_fd = -1, evsys_event_fd = -1;
+int evsys_own[4] = { -1, -1, -1, -1 };
+int evsys_epoll_fd = -1;
+static int event_fd;
 deadline_t evsys_sleep_until = NEVER;
 
 static long done(long r)
@@ -43,9 +48,48 @@ static long move_up(long fd)
 	return fd;
 }
 
+/* What the application shall not close: our own, by any number. */
+static int keep(long fd)
+{
+	fd = move_up(fd);
+	for (size_t i = 0; fd >= 0 && i < ARRAY_LEN(evsys_own); i++)
+		if (evsys_own[i] < 0) {
+			evsys_own[i] = (int)fd;
+			break;
+		}
+	return (int)done(fd);
+}
+
+int evsys_make_event_fd(void)
+{
+	event_fd = keep(raw2(SYS_eventfd2, 0, EFD_CLOEXEC | EFD_NONBLOCK));
+	return event_fd < 0 ? -1 : 0;
+}
+
+void evsys_close_own(void)
+{
+	for (size_t i = 0; i < ARRAY_LEN(evsys_own); i++) {
+		if (evsys_own[i] >= 0)
+			raw1(SYS_close, evsys_own[i]);
+		evsys_own[i] = -1;
+	}
+}
+
+struct timespec *evsys_sleep(bool sleeps, struct timespec *ts)
+{
+	int64_t left = 0;
+
+	if (sleeps && evsys_sleep_until == NEVER)
+		return NULL;
+	if (sleeps && evsys_sleep_until != 0)
+		left = evsys_sleep_until - now_ns();
+	*ts = ns_timespec(left < 0 ? 0 : left);
+	return ts;
+}
+
 int ev_sys_epoll_create1(int flags)
 {
-	return evsys_epoll_fd = (int)done(move_up(raw1(SYS_epoll_create1, flags)));
+	return evsys_epoll_fd = keep(raw1(SYS_epoll_create1, flags));
 }
 
 int ev_sys_epoll_create(int size)
@@ -75,38 +119,35 @@ int ev_sys_epoll_ctl(int epfd, int op, int fd, struct epoll_event *event)
 /* libev counts in milliseconds; the deadline that the scheduler left says when really to be back. */
 int ev_sys_epoll_wait(int epfd, struct epoll_event *events, int max, int timeout_ms)
 {
-	struct timespec ts;
-	int64_t left = 0;
+	struct timespec ts, *t = evsys_sleep(timeout_ms, &ts);
+	int ms = -1;
 
 	if (max > EVENTS_MAX)
 		max = EVENTS_MAX;
+	if (t && (ts.tv_sec || ts.tv_nsec)) {
+		long r = raw6(SYS_epoll_pwait2, epfd, (long)events, max, (long)t, 0, 0);
 
-	if (timeout_ms && evsys_sleep_until != 0) {
-		left = evsys_sleep_until == NEVER ? NEVER : evsys_sleep_until - now_ns();
-		if (left < 0)
-			left = 0;
-	}
-	if (left == 0)
-		return (int)done(raw6(SYS_epoll_pwait, epfd, (long)events, max, 0, 0, 0));
-	if (left < NEVER) {
-		long r;
-
-		ts = ns_timespec(left);
-		r = raw6(SYS_epoll_pwait2, epfd, (long)events, max, (long)&ts, 0, 0);
 		if (r != -ENOSYS)
 			return (int)done(r);
-		timeout_ms = left / NS_PER_MS < 60000 ? (int)(left / NS_PER_MS) + 1 : 60000;
 	}
-	return (int)done(raw6(SYS_epoll_pwait, epfd, (long)events, max, left < NEVER ? timeout_ms : -1, 0, 0));
+	if (t)
+		ms = ts.tv_sec >= 60 ? 60000 : (int)((timespec_ns(t) + NS_PER_MS - 1) / NS_PER_MS);
+	return (int)done(raw6(SYS_epoll_pwait, epfd, (long)events, max, ms, 0, 0));
 }
 
 int ev_sys_eventfd(unsigned value, int flags)
 {
-	return evsys_event_fd = (int)done(move_up(raw2(SYS_eventfd2, value, flags)));
+	(void)value, (void)flags;
+	return event_fd;
 }
 
 int ev_sys_close(int fd)
 {
+	if (fd < 0) /* what it failed to open: errno says why */
+		return 0;
+	for (size_t i = 0; i < ARRAY_LEN(evsys_own); i++)
+		if (evsys_own[i] == fd)
+			evsys_own[i] = -1;
 	return (int)done(raw1(SYS_close, fd));
 }
 
@@ -141,23 +182,52 @@ int ev_sys_fcntl(int fd, int cmd, ...)
 	return (int)done(raw3(SYS_fcntl, fd, cmd, arg));
 }
 
-/* The back ends and helpers that the loop's flags never choose. */
-int ev_sys_poll(void *fds, unsigned long n, int timeout_ms)
+/* A closed descriptor, see epoll_ctl above, becomes an event. */
+int ev_sys_poll(struct pollfd *fds, unsigned long n, int timeout_ms)
 {
-	struct timespec ts = ns_timespec(timeout_ms * NS_PER_MS);
+	struct timespec ts;
+	long r = raw6(SYS_ppoll, (long)fds, (long)n, (long)evsys_sleep(timeout_ms, &ts), 0, 0, 0);
+	long left = r;
 
-	return (int)done(raw6(SYS_ppoll, (long)fds, (long)n, timeout_ms < 0 ? 0 : (long)&ts, 0, 0, 0));
+	for (struct pollfd *p = fds; left > 0; left -= p++->revents != 0)
+		if (p->revents & POLLNVAL)
+			p->revents = POLLERR;
+	return (int)done(r);
 }
 
 int ev_sys_select(int n, fd_set *r, fd_set *w, fd_set *x, struct timeval *tv)
 {
 	struct timespec ts;
 
-	if (tv)
-		ts = (struct timespec){ tv->tv_sec, tv->tv_usec * NS_PER_US };
-	return (int)done(raw6(SYS_pselect6, n, (long)r, (long)w, (long)x, tv ? (long)&ts : 0, 0));
+	return (int)done(raw6(SYS_pselect6, n, (long)r, (long)w, (long)x,
+			      (long)evsys_sleep(tv->tv_sec || tv->tv_usec, &ts), 0));
 }
 
+/* libev's only mappings are io_uring's.  A forked child has no use for them. */
+void *ev_sys_mmap(void *addr, size_t len, int prot, int flags, int fd, int64_t offset)
+{
+	void *p = mmap(addr, len, prot, flags, fd, offset);
+
+	if (p == MAP_FAILED)
+		return p;
+	madvise(p, len, MADV_DONTFORK);
+	evuring_mapped(fd, offset, p);
+	return p;
+}
+
+/* io_uring's: evuring_enter() knows the time. */
+int ev_sys_timerfd_create(int clock, int flags)
+{
+	return keep(raw2(SYS_timerfd_create, clock, flags));
+}
+
+int ev_sys_timerfd_settime(int fd, int flags, const void *value, void *old)
+{
+	(void)fd, (void)flags, (void)value, (void)old;
+	return 0;
+}
+
+/* Helpers that the loop's flags never choose. */
 int ev_sys_nanosleep(const struct timespec *req, struct timespec *rem)
 {
 	return (int)done(raw2(SYS_nanosleep, req, rem));
@@ -172,12 +242,11 @@ long ev_sys_syscall(long n, ...)
 	for (int i = 0; i < 6; i++)
 		a[i] = va_arg(ap, long);
 	va_end(ap);
+	if (n == SYS_io_uring_setup)
+		return keep(evuring_setup((unsigned)a[0], (struct io_uring_params *)a[1]));
+	if (n == SYS_io_uring_enter)
+		return evuring_enter((unsigned)a[1], a[3] != 0);
 	return done(raw6(n, a[0], a[1], a[2], a[3], a[4], a[5]));
-}
-
-int ev_sys_timerfd_create(int clock, int flags)
-{
-	return (int)done(raw2(SYS_timerfd_create, clock, flags));
 }
 
 int ev_sys_signalfd(int fd, const void *mask, int flags)

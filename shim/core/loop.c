@@ -8,11 +8,13 @@
 #include <ev.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include "coro.h"
 #include "evsys.h"
 #include "fdtab.h"
 #include "raw.h"
+#include "settings.h"
 #include "timer.h"
 
 struct watch {
@@ -31,15 +33,34 @@ static void on_kick(struct ev_loop *l, ev_async *w, int revents)
 	(void)l, (void)w, (void)revents; /* the poll has ended, which is all a kick is for */
 }
 
+static struct ev_loop *new_loop(unsigned backend)
+{
+	struct ev_loop *l = NULL;
+
+	errno = ENOMEM; /* unless a system call says otherwise */
+	if (evsys_make_event_fd() == 0)
+		l = ev_loop_new(EVFLAG_NOENV | backend);
+	if (!l)
+		evsys_close_own();
+	return l;
+}
+
 int loop_init(void)
 {
+	static const unsigned backends[] = { [BACKEND_EPOLL] = EVBACKEND_EPOLL,
+					     [BACKEND_POLL] = EVBACKEND_POLL,
+					     [BACKEND_SELECT] = EVBACKEND_SELECT,
+					     [BACKEND_IO_URING] = EVBACKEND_IOURING };
 	int saved = errno, err;
 
 	if (loop)
 		return 0;
 	syncless_ev_stderr = stderr;
-	errno = ENOMEM; /* unless a system call says otherwise */
-	loop = ev_loop_new(EVFLAG_NOENV | EVBACKEND_EPOLL);
+	loop = new_loop(backends[settings.backend]);
+	if (!loop && settings.backend != BACKEND_EPOLL) {
+		say("SYNCLESS_BACKEND: libev or the kernel refuses (%s); epoll is used", strerror(errno));
+		loop = new_loop(EVBACKEND_EPOLL);
+	}
 	err = errno;
 	errno = saved;
 	if (!loop)
@@ -120,19 +141,36 @@ int loop_watch_only(struct fdrec *f, short want)
 	return want ? loop_watch(f, want) : 0;
 }
 
+static void run_once(deadline_t until)
+{
+	int saved = errno; /* that of the coroutine whose stack this is */
+
+	evsys_sleep_until = until;
+	if (ev_backend(loop) == EVBACKEND_IOURING)
+		evuring_collect();
+	ev_run(loop, until ? EVRUN_ONCE : EVRUN_NOWAIT);
+	errno = saved;
+}
+
 void loop_unwatch(struct fdrec *f)
 {
 	struct watch *x = f->watch;
+	bool active;
 
 	if (!x)
 		return;
+	active = ev_is_active(&x->read) || ev_is_active(&x->write);
 	ev_io_stop(loop, &x->read);
 	ev_io_stop(loop, &x->write);
-	/* Closing ends the kernel's registration only if nobody else holds the description. */
-	if (fd_kind(f->fd) & FD_SHARED)
-		raw4(SYS_epoll_ctl, evsys_epoll_fd, EPOLL_CTL_DEL, f->fd, 0);
 	free(x);
 	f->watch = NULL;
+	/* epoll: closing ends the kernel's registration only if nobody else holds the description.  io_uring: the
+	 * request itself holds it, and the peer would see no end before the loop's next round.  (In a callback of
+	 * that loop's, this has to do.) */
+	if (ev_backend(loop) == EVBACKEND_EPOLL && (fd_kind(f->fd) & FD_SHARED))
+		raw4(SYS_epoll_ctl, evsys_epoll_fd, EPOLL_CTL_DEL, f->fd, 0);
+	if (ev_backend(loop) == EVBACKEND_IOURING && active && !ev_depth(loop))
+		run_once(0);
 }
 
 /* No loop to be had (EMFILE): timers still run; descriptors are not waited for, loop_watch() says why. */
@@ -146,14 +184,12 @@ static void sleep_without_loop(void)
 
 void loop_run(bool block)
 {
-	int saved = errno; /* that of the coroutine whose stack this is */
+	int saved = errno;
 
-	if (LIKELY(loop_init() == 0)) {
-		evsys_sleep_until = block ? timer_next() : 0;
-		ev_run(loop, block ? EVRUN_ONCE : EVRUN_NOWAIT);
-	} else if (block) {
+	if (LIKELY(loop_init() == 0))
+		run_once(block ? timer_next() : 0);
+	else if (block)
 		sleep_without_loop();
-	}
 	loop_settle(timer_next() != NEVER ? now_ns() : 0);
 	errno = saved;
 }
@@ -171,10 +207,8 @@ void loop_after_fork_child(void)
 {
 	if (!loop)
 		return;
-	/* The set is shared with the parent: closing our copy of its number is all that is allowed.
-	 * The rest of the old loop is left as it is; it costs a few kilobytes once per fork. */
-	raw1(SYS_close, evsys_epoll_fd);
-	raw1(SYS_close, evsys_event_fd);
-	evsys_epoll_fd = evsys_event_fd = -1;
+	/* The set and the ring are shared with the parent: closing our copies of their numbers is all that is
+	 * allowed.  The rest of the old loop is left as it is; it costs a few kilobytes once per fork. */
+	evsys_close_own();
 	loop = NULL;
 }

@@ -106,6 +106,8 @@ void settings_read(char **env)
 							   (const char *const[]){ "python", "all", "none", NULL });
 	settings.dns = (enum who_resolves)read_choice(env, "SYNCLESS_DNS",
 						      (const char *const[]){ "cares", "thread", "libc", NULL });
+	settings.backend = (enum backend)read_choice(
+		env, "SYNCLESS_BACKEND", (const char *const[]){ "epoll", "poll", "select", "io_uring", NULL });
 	read_number(env, "SYNCLESS_PREEMPT_MS", 0, 10000, &settings.preempt_ms);
 	read_number(env, "SYNCLESS_WATCH_MS", 0, 60000, &settings.watch_ms);
 	read_number(env, "SYNCLESS_OFFLOAD_THREADS", 1, 1024, &settings.offload_threads);

@@ -10,6 +10,7 @@
 enum which_threads { THREADS_PYTHON, THREADS_ALL, THREADS_NONE };
 
 enum who_resolves { DNS_CARES, DNS_THREAD, DNS_LIBC };
+enum backend { BACKEND_EPOLL, BACKEND_POLL, BACKEND_SELECT, BACKEND_IO_URING };
 
 struct settings {
 	bool enabled;		    /* SYNCLESS=0 clears it */
@@ -19,6 +20,7 @@ struct settings {
 	enum who_resolves dns;	    /* SYNCLESS_DNS */
 	int watch_ms;		    /* SYNCLESS_WATCH_MS; 0: no watch */
 	int offload_threads;	    /* SYNCLESS_OFFLOAD_THREADS */
+	enum backend backend;	    /* SYNCLESS_BACKEND */
 };
 extern struct settings settings;
 

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Terminals: a read waits for a whole line, a write for room, and O_NONBLOCK of the terminal, which
+ * Terminals: a read waits for a whole line or the end, a write for room, and O_NONBLOCK of the terminal, which
  * other processes share, stays as it was.  Terminals know no MSG_DONTWAIT and no RWF_NOWAIT.
  */
 #include "calls/blocked.h"
+#include <poll.h>
 #include <pty.h>
 #include <termios.h>
 
@@ -28,6 +29,21 @@ static void *read_master(void *arg)
 		n = read(master, buf, sizeof(buf));
 		CHECK(n > 0);
 	}
+	return NULL;
+}
+
+/* A change of mode wakes a reader for nothing. */
+static void *change_and_hang_up(void *arg)
+{
+	struct termios *tio = arg;
+
+	await_blocked(2);
+	for (int i = 0; i < 2; i++) {
+		tio->c_lflag ^= ICANON;
+		CHECK_EQ(tcsetattr(slave, TCSADRAIN, tio), 0);
+		CHECK_EQ(poll(NULL, 0, 1), 0); /* for the loop to come round */
+	}
+	CHECK_EQ(close(master), 0);
 	return NULL;
 }
 
@@ -66,5 +82,10 @@ int main(void)
 	finish(t);
 	CHECK(!(fcntl(slave, F_GETFL) & O_NONBLOCK));
 	free(much);
+
+	t = start(change_and_hang_up, &tio);
+	about_to_block();
+	CHECK(read(slave, buf, sizeof(buf)) <= 0); /* 0, or EIO when it is just happening */
+	finish(t);
 	return 0;
 }
