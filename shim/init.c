@@ -49,7 +49,7 @@ static void after_fork_parent(void)
 	watch_after_fork_parent();
 }
 
-static void after_fork_child(void)
+FORKED static void after_fork_child(void)
 {
 	struct coro *me = coro_self;
 

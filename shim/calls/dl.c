@@ -34,7 +34,7 @@ static inline bool is_plain(void)
 }
 
 /* In the child the thread that was inside may not exist. */
-static void after_fork_child(void)
+FORKED static void after_fork_child(void)
 {
 	cooplock_after_fork(&dl_lock);
 }

@@ -18,6 +18,8 @@
 #define EXPORT	 __attribute__((visibility("default")))
 /* The parking half of a call: kept out of line, so that the plain half needs no frame and is a jump. */
 #define PARKING __attribute__((noinline))
+/* What runs in each forked child lies together: there, each stretch of code is a page fault. */
+#define FORKED	  __attribute__((cold))
 #define LIKELY(x)   __builtin_expect(!!(x), 1)
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))

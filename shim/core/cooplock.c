@@ -48,7 +48,9 @@ void cooplock_drop(struct cooplock *l)
 
 void cooplock_after_fork(struct cooplock *l)
 {
-	if (atomic_load(&l->owner) == pthread_self())
+	pthread_t owner = atomic_load(&l->owner);
+
+	if (!owner || owner == pthread_self())
 		return;
 	l->depth = 0;
 	atomic_store(&l->owner, 0);

@@ -10,6 +10,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include "base.h"
 
 struct cooplock {
 	_Atomic pthread_t owner; /* 0: free; pthread_self() tells green threads apart too */
@@ -19,6 +20,6 @@ struct cooplock {
 void cooplock_take(struct cooplock *l, const char *why);
 void cooplock_drop(struct cooplock *l);
 /* In a forked child, where the holder may not exist: free unless it is the caller's. */
-void cooplock_after_fork(struct cooplock *l);
+FORKED void cooplock_after_fork(struct cooplock *l);
 
 #endif

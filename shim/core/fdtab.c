@@ -37,6 +37,9 @@ static _Atomic(struct chunk *) chunks[CHUNKS] = { &first_chunk };
 
 static _Atomic bool any_noted;
 
+/* No kind and no record lies from here on.  A fork walks the table, and most processes know a few numbers. */
+static _Atomic int known_end;
+
 static struct chunk *chunk_of(int fd, bool make)
 {
 	unsigned i = (unsigned)fd / CHUNK;
@@ -89,6 +92,16 @@ static int classify(int fd)
 	return FD_PIPE; /* anonymous inodes: eventfd and friends */
 }
 
+static void store_kind(_Atomic unsigned char *k, int fd, int kind)
+{
+	int end = atomic_load_explicit(&known_end, memory_order_relaxed);
+
+	while (UNLIKELY(fd >= end) && kind != FD_UNKNOWN &&
+	       !atomic_compare_exchange_weak(&known_end, &end, fd + 1))
+		;
+	atomic_store_explicit(k, (unsigned char)kind, memory_order_relaxed);
+}
+
 int fd_kind(int fd)
 {
 	_Atomic unsigned char *k = kind_of(fd, true);
@@ -103,7 +116,7 @@ int fd_kind(int fd)
 	if (kind == FD_BAD)
 		return FD_BAD;
 	kind |= FD_SHARED; /* we did not see it made */
-	atomic_store_explicit(k, (unsigned char)kind, memory_order_relaxed);
+	store_kind(k, fd, kind);
 	return kind;
 }
 
@@ -161,7 +174,7 @@ static void set_kind(int fd, int kind, bool make)
 	_Atomic unsigned char *k = kind_of(fd, make);
 
 	if (k)
-		atomic_store_explicit(k, (unsigned char)kind, memory_order_relaxed);
+		store_kind(k, fd, kind);
 }
 
 struct fdrec *fd_lookup(int fd)
@@ -495,10 +508,11 @@ void fd_timeouts_changed(int fd)
 
 void fd_after_fork_parent(void)
 {
-	for (unsigned i = 0; i < CHUNKS; i++)
-		if (atomic_load(&chunks[i]))
-			for (unsigned k = 0; k < CHUNK; k++)
-				fd_mark((int)(i * CHUNK + k), FD_SHARED);
+	int end = atomic_load(&known_end);
+
+	for (int i = 0; i * CHUNK < end; i++)
+		for (int fd = i * CHUNK; atomic_load(&chunks[i]) && fd < end && fd < (i + 1) * CHUNK; fd++)
+			fd_mark(fd, FD_SHARED);
 }
 
 /* The waits are not touched: whose they were may be gone already. */
@@ -513,21 +527,34 @@ static void drop_record(struct chunk *c, unsigned k)
 	atomic_store(&c->rec[k], NULL);
 }
 
-/* The child's descriptors are copies of the parent's: shared, and nobody waits on them. */
-void fd_after_fork_child(void)
+static void drop_records_and_notes(void)
 {
 	for (unsigned i = 0; i < CHUNKS; i++) {
 		struct chunk *c = atomic_load(&chunks[i]);
 
-		for (unsigned k = 0; c && k < CHUNK; k++) {
+		for (unsigned k = 0; c && k < CHUNK; k++)
 			drop_record(c, k);
-			if (atomic_load(&c->kind[k]))
-				atomic_store(&c->kind[k], FD_UNKNOWN);
-		}
 		for (unsigned k = 0; c && k < 2 * CHUNK / 64; k++)
 			atomic_store(&c->notes[k % 2][k / 2], 0);
 	}
 	atomic_store(&any_noted, false);
+}
+
+/* The child's descriptors are copies of the parent's: shared, and nobody waits on them.  Without green threads
+ * no page is touched that need not be, each of which would be a fault. */
+void fd_after_fork_child(void)
+{
+	int end = atomic_load(&known_end);
+
+	for (int i = 0; i * CHUNK < end; i++) {
+		struct chunk *c = atomic_load(&chunks[i]);
+
+		for (int k = 0; c && k < CHUNK && i * CHUNK + k < end; k++)
+			if (atomic_load(&c->kind[k]))
+				atomic_store(&c->kind[k], FD_UNKNOWN);
+	}
+	if (sched.main)
+		drop_records_and_notes();
 	if (coro_self && coro_self->fdwait.rec) { /* forked by a handler under the wait, which looks again */
 		coro_self->fdwait.rec = NULL;
 		coro_self->fdwait.got = WAIT_CLOSED;

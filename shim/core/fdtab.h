@@ -132,7 +132,7 @@ static inline bool fd_wake_is_due(const struct fdrec *f)
 void fd_drain_notes(void);
 /* Also in processes without green threads: the child has copies of all descriptions. */
 void fd_after_fork_parent(void);
-void fd_after_fork_child(void);
+FORKED void fd_after_fork_child(void);
 int fd_verify(void);
 
 #endif
