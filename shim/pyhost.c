@@ -168,10 +168,15 @@ static bool is_of_threading(const void *arg)
 
 bool python_makes_green(const void *caller, const void *arg)
 {
+	static _Atomic(const void *) stranger; /* the last one that the question was answered for by no */
 	Dl_info info;
 
-	if (!runtime_hi && !(dladdr(caller, &info) && boot_late(info.dli_fname)))
+	if (!runtime_hi && caller == atomic_load_explicit(&stranger, memory_order_relaxed))
 		return false;
+	if (!runtime_hi && !(dladdr(caller, &info) && boot_late(info.dli_fname))) {
+		atomic_store_explicit(&stranger, caller, memory_order_relaxed);
+		return false;
+	}
 	return is_runtime(caller) ? is_of_threading(arg) : is_libcurl(caller);
 }
 
