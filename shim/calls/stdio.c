@@ -14,6 +14,7 @@
 #include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <sys/single_threaded.h>
 #include "coro.h"
 #include "libc.h"
 #include "python.h"
@@ -86,80 +87,94 @@ EXPORT void funlockfile(FILE *f)
 EXPORT_ALIAS(_IO_funlockfile, funlockfile);
 
 /* The calls.  All: Parks: until the FILE is free.  Passes through: nothing green.  errno: libc's. */
+static PARKING int fputs_in_turn(const char *restrict text, FILE *restrict f)
+{
+	bool taken = take(f, "fputs");
+	int r = libc.fputs(text, f);
+
+	give(f, taken);
+	return r;
+}
+
 EXPORT int fputs(const char *restrict text, FILE *restrict f)
 {
-	bool taken;
-	int r;
+	return green() ? fputs_in_turn(text, f) : libc.fputs(text, f);
+}
 
-	if (!green())
-		return libc.fputs(text, f);
-	taken = take(f, "fputs");
-	r = libc.fputs(text, f);
-	give(f, taken);
+static PARKING int puts_in_turn(const char *text)
+{
+	bool taken = take(stdout, "puts");
+	int r = libc.puts(text);
+
+	give(stdout, taken);
 	return r;
 }
 
 EXPORT int puts(const char *text)
 {
-	bool taken;
-	int r;
-
-	if (!green())
-		return libc.puts(text);
-	taken = take(stdout, "puts");
-	r = libc.puts(text);
-	give(stdout, taken);
-	return r;
+	return green() ? puts_in_turn(text) : libc.puts(text);
 }
 
-EXPORT int fputc(int c, FILE *f)
+static PARKING int fputc_in_turn(int c, FILE *f)
 {
-	bool taken;
-	int r;
+	bool taken = take(f, "fputc");
+	int r = libc.fputc(c, f);
 
-	if (!green())
-		return libc.fputc(c, f);
-	taken = take(f, "fputc");
-	r = libc.fputc(c, f);
 	give(f, taken);
 	return r;
 }
 
+/* Characters: libc's few instructions for a process of one thread are here instead of one call away, or programs
+ * that write many would need some percent longer. */
+static inline int put(int c, FILE *f)
+{
+	if (LIKELY(__libc_single_threaded))
+		return __putc_unlocked_body(c, f);
+	return green() ? fputc_in_turn(c, f) : libc.fputc(c, f);
+}
+
+EXPORT int fputc(int c, FILE *f)
+{
+	return put(c, f);
+}
+
 EXPORT int putc(int c, FILE *f)
 {
-	return fputc(c, f);
+	return put(c, f);
 }
 EXPORT_ALIAS(_IO_putc, putc);
 
 EXPORT int putchar(int c)
 {
-	return fputc(c, stdout);
+	return put(c, stdout);
+}
+
+static PARKING size_t fwrite_in_turn(const void *restrict from, size_t size, size_t n, FILE *restrict f)
+{
+	bool taken = take(f, "fwrite");
+	size_t r = libc.fwrite(from, size, n, f);
+
+	give(f, taken);
+	return r;
 }
 
 EXPORT size_t fwrite(const void *restrict from, size_t size, size_t n, FILE *restrict f)
 {
-	bool taken;
-	size_t r;
+	return green() ? fwrite_in_turn(from, size, n, f) : libc.fwrite(from, size, n, f);
+}
 
-	if (!green())
-		return libc.fwrite(from, size, n, f);
-	taken = take(f, "fwrite");
-	r = libc.fwrite(from, size, n, f);
+static PARKING int vfprintf_in_turn(FILE *restrict f, const char *restrict format, va_list ap)
+{
+	bool taken = take(f, "vfprintf");
+	int r = libc.vfprintf(f, format, ap);
+
 	give(f, taken);
 	return r;
 }
 
 EXPORT int vfprintf(FILE *restrict f, const char *restrict format, va_list ap)
 {
-	bool taken;
-	int r;
-
-	if (!green())
-		return libc.vfprintf(f, format, ap);
-	taken = take(f, "vfprintf");
-	r = libc.vfprintf(f, format, ap);
-	give(f, taken);
-	return r;
+	return green() ? vfprintf_in_turn(f, format, ap) : libc.vfprintf(f, format, ap);
 }
 
 EXPORT int vprintf(const char *restrict format, va_list ap)
@@ -190,17 +205,18 @@ EXPORT int printf(const char *restrict format, ...)
 }
 
 /* What a -D_FORTIFY_SOURCE program calls for these; its check of %n is libc's, so they are here. */
-EXPORT int __vfprintf_chk(FILE *f, int flag, const char *format, va_list ap)
+static PARKING int vfprintf_chk_in_turn(FILE *f, int flag, const char *format, va_list ap)
 {
-	bool taken;
-	int r;
+	bool taken = take(f, "vfprintf");
+	int r = libc.__vfprintf_chk(f, flag, format, ap);
 
-	if (!green())
-		return libc.__vfprintf_chk(f, flag, format, ap);
-	taken = take(f, "vfprintf");
-	r = libc.__vfprintf_chk(f, flag, format, ap);
 	give(f, taken);
 	return r;
+}
+
+EXPORT int __vfprintf_chk(FILE *f, int flag, const char *format, va_list ap)
+{
+	return green() ? vfprintf_chk_in_turn(f, flag, format, ap) : libc.__vfprintf_chk(f, flag, format, ap);
 }
 
 EXPORT int __vprintf_chk(int flag, const char *format, va_list ap)
@@ -230,40 +246,39 @@ EXPORT int __printf_chk(int flag, const char *format, ...)
 	return r;
 }
 
+static PARKING int fflush_in_turn(FILE *f)
+{
+	bool taken = take(f, "fflush");
+	int r = libc.fflush(f);
+
+	give(f, taken);
+	return r;
+}
+
 EXPORT int fflush(FILE *f)
 {
-	bool taken;
-	int r;
+	return green() && f ? fflush_in_turn(f) : libc.fflush(f);
+}
 
-	if (!green() || !f)
-		return libc.fflush(f);
-	taken = take(f, "fflush");
-	r = libc.fflush(f);
+static PARKING size_t fread_in_turn(void *restrict to, size_t size, size_t n, FILE *restrict f)
+{
+	bool taken = take(f, "fread");
+	size_t r = libc.fread(to, size, n, f);
+
 	give(f, taken);
 	return r;
 }
 
 EXPORT size_t fread(void *restrict to, size_t size, size_t n, FILE *restrict f)
 {
-	bool taken;
-	size_t r;
-
-	if (!green())
-		return libc.fread(to, size, n, f);
-	taken = take(f, "fread");
-	r = libc.fread(to, size, n, f);
-	give(f, taken);
-	return r;
+	return green() ? fread_in_turn(to, size, n, f) : libc.fread(to, size, n, f);
 }
 
-EXPORT char *fgets(char *restrict to, int room, FILE *restrict f)
+static PARKING char *fgets_in_turn(char *restrict to, int room, FILE *restrict f)
 {
-	bool taken;
+	bool taken = take(f, "fgets");
 	char *r;
 
-	if (!green())
-		return libc.fgets(to, room, f);
-	taken = take(f, "fgets");
 	if (taken && coro_self == sched.main && python_pays_eintr()) {
 		give(f, taken);
 		errno = EINTR;
@@ -274,41 +289,55 @@ EXPORT char *fgets(char *restrict to, int room, FILE *restrict f)
 	return r;
 }
 
-EXPORT int fgetc(FILE *f)
+EXPORT char *fgets(char *restrict to, int room, FILE *restrict f)
 {
-	bool taken;
-	int r;
+	return green() ? fgets_in_turn(to, room, f) : libc.fgets(to, room, f);
+}
 
-	if (!green())
-		return libc.fgetc(f);
-	taken = take(f, "fgetc");
-	r = libc.fgetc(f);
+static PARKING int fgetc_in_turn(FILE *f)
+{
+	bool taken = take(f, "fgetc");
+	int r = libc.fgetc(f);
+
 	give(f, taken);
 	return r;
 }
 
+static inline int get(FILE *f)
+{
+	if (LIKELY(__libc_single_threaded))
+		return __getc_unlocked_body(f);
+	return green() ? fgetc_in_turn(f) : libc.fgetc(f);
+}
+
+EXPORT int fgetc(FILE *f)
+{
+	return get(f);
+}
+
 EXPORT int getc(FILE *f)
 {
-	return fgetc(f);
+	return get(f);
 }
 EXPORT_ALIAS(_IO_getc, getc);
 
 EXPORT int getchar(void)
 {
-	return fgetc(stdin);
+	return get(stdin);
+}
+
+static PARKING ssize_t getdelim_in_turn(char **restrict line, size_t *restrict room, int end, FILE *restrict f)
+{
+	bool taken = take(f, "getdelim");
+	ssize_t r = libc.getdelim(line, room, end, f);
+
+	give(f, taken);
+	return r;
 }
 
 EXPORT ssize_t getdelim(char **restrict line, size_t *restrict room, int end, FILE *restrict f)
 {
-	bool taken;
-	ssize_t r;
-
-	if (!green())
-		return libc.getdelim(line, room, end, f);
-	taken = take(f, "getdelim");
-	r = libc.getdelim(line, room, end, f);
-	give(f, taken);
-	return r;
+	return green() ? getdelim_in_turn(line, room, end, f) : libc.getdelim(line, room, end, f);
 }
 EXPORT_ALIAS(__getdelim, getdelim);
 
