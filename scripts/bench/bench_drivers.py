@@ -24,14 +24,14 @@ ALONE = ['MySQLdb', 'pymysql', 'psycopg2', 'pycurl']
 
 
 @contextlib.contextmanager
-def services(report):
+def services(report, *names):
     """Yields the services' variables: the caller's own, or those of a private set."""
     ours = {key: value for key, value in os.environ.items()
-            if key.startswith(('SYNCLESS_MYSQL_', 'SYNCLESS_PG_'))}
+            if key.startswith(('SYNCLESS_MYSQL_', 'SYNCLESS_PG_', 'SYNCLESS_REDIS_'))}
     if ours or not SERVICES.exists():
         yield ours
         return
-    command = [str(SERVICES), 'run', 'mariadb', 'postgres', '--',
+    command = [str(SERVICES), 'run', *names, '--',
                *processes.program('hold_services.py')]
     holder = processes.Process(command, 'scripts/services')
     try:
@@ -41,7 +41,7 @@ def services(report):
                 line = holder.line(60)
                 found = json.loads(line) if line.startswith('{') else {}
         except processes.Failed as error:
-            report.fault(f'drivers: {error}')
+            report.fault(f'services: {error}')
         yield found
     finally:
         holder.finish()
@@ -79,7 +79,7 @@ def judge(report, results_of):
 
 def run(report, quick):
     names = [name for name in (GREEN, NATIVE) if processes.is_here(name)]
-    with services(report) as variables, \
+    with services(report, 'mariadb', 'postgres') as variables, \
             processes.started(processes.program('slow_server.py')) as slow:
         port = slow.line().split()[1]
         here = [driver for driver in ALONE if usable(driver, variables)]

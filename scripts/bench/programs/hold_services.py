@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Prints the addresses of the private test services, and keeps them running.
 
-`scripts/services run mariadb postgres -- CMD` keeps its services as long as
+`scripts/services run NAME... -- CMD` keeps its services as long as
 CMD runs; as CMD, this hands their variables out and then sleeps until its
 stdin ends, so that many measured programs can use one set of servers.
 """
@@ -10,5 +10,5 @@ import os
 import sys
 
 print(json.dumps({key: value for key, value in os.environ.items()
-                  if key.startswith(('SYNCLESS_MYSQL_', 'SYNCLESS_PG_'))}), flush=True)
+                  if key.startswith(('SYNCLESS_MYSQL_', 'SYNCLESS_PG_', 'SYNCLESS_REDIS_'))}), flush=True)
 sys.stdin.read()

@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a bare preload costs programs that have nothing to gain from it.
+
+CPU time of the program and what it started, user and system, as wait4(2)
+gives it.  The start: a run that prints the version, the cheapest of a few in
+each round, for noise only adds.  The work: a second and more of what the
+program is used for, most of it system calls that pass through us.
+"""
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+
+import bench_drivers
+import processes
+import rounds
+from processes import GREEN, NATIVE, Failed
+
+sys.path.insert(0, str(processes.ROOT / 'tests'))
+import loopback  # noqa: E402
+
+TITLE = 'CPU of well-known programs with and without the preload'
+
+ROUNDS = 20
+STARTS = 5  # a round
+MOST_MS = 1
+MOST_PERCENT = 1
+PROGRAMS = ('curl', 'git', 'psql', 'mariadb', 'redis-cli', 'ssh', 'perl', 'node')
+VERSION = {'ssh': '-V', 'perl': '-v'}  # else --version
+
+PERL = r'''
+for my $round (1 .. 90000) {
+	pipe my $r, my $w; syswrite $w, 'x' x 1000; sysread $r, my $got, 1000; close $w; close $r;
+	$sum += length $got; $words{$_ % 100} .= $round for 1 .. 5;
+}
+for (1 .. 100) { my $pid = fork // die; exit 0 if !$pid; waitpid $pid, 0 }
+'''
+NODE = r'''
+const http = require('http');
+const agent = new http.Agent({ keepAlive: true });
+const server = http.createServer((q, r) => r.end('x'.repeat(1000))).listen(0, '127.0.0.1', () => {
+	let left = 6000;
+	const next = () => left-- > 0 ? http.get({ port: server.address().port, host: '127.0.0.1', agent }, r => {
+		r.resume(); r.on('end', next); }) : process.exit(0);
+	for (let i = 0; i < 4; i++) next();
+});
+'''
+MIB = 1 << 20
+
+
+def cpu_ms(command, kind, stdin=None):
+    popen = subprocess.Popen(command, env=processes.environment(kind), stdin=stdin or subprocess.DEVNULL,
+                             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    timer = threading.Timer(processes.seconds_left(60), popen.kill)
+    timer.start()
+    told = popen.stderr.read()
+    _, status, usage = os.wait4(popen.pid, 0)
+    popen.returncode = os.waitstatus_to_exitcode(status)  # else Popen would wait again
+    timer.cancel()
+    popen.stderr.close()
+    if popen.returncode:
+        raise Failed(f'exit status {popen.returncode}: {told.decode(errors="replace").strip()[-200:]}')
+    return (usage.ru_utime + usage.ru_stime) * 1000
+
+
+def start_ms(command, kind):
+    return min(cpu_ms(command, kind) for _ in range(STARTS))
+
+
+def work_ms(work, kind):
+    command, path = work
+    if not path:
+        return cpu_ms(command, kind)
+    with open(path, 'rb') as file:
+        return cpu_ms(command, kind, file)
+
+
+def compare(report, name, measure, what, count):
+    """Two lists, a number a round: preloaded and plain."""
+    names = [kind for kind in (GREEN, NATIVE) if processes.is_here(kind)]
+    results = rounds.interleave(names, count, lambda kind: measure(what, kind), report, name)
+    return results.get(GREEN, [None] * count), results[NATIVE]
+
+
+def starts(report, count):
+    rows = []
+    for name in PROGRAMS:
+        ours = plain = []
+        if shutil.which(name):
+            ours, plain = compare(report, name, start_ms, [name, VERSION.get(name, '--version')], count)
+        more = rounds.middle([a - b for a, b in zip(ours, plain) if a is not None and b is not None])
+        rows.append([name, rounds.middle(ours), rounds.middle(plain), more])
+        report.raw(f'start of {name}', [ours, plain])
+    report.table('CPU at start, ms', ['', 'preloaded', 'plain', 'more'],
+                 [[row[0], *(cell if cell is None else f'{cell:.2f}' for cell in row[1:])] for row in rows])
+    for name, *_, more in rows:
+        report.goal(f'ms more at the start of {name}', more, MOST_MS)
+
+
+def file_of(folder, name, pieces):
+    path = os.path.join(folder, name)
+    with open(path, 'wb') as file:
+        file.writelines(pieces)
+    return path
+
+
+def make_repository(folder):
+    """Some thousand objects, by one fast-import."""
+    commits = b''.join(
+        b'commit refs/heads/main\ncommitter A <a@example.org> %d +0000\ndata 1\nx\n' % (1500000000 + n)
+        + b''.join(b'M 644 inline f%d\ndata <<END\n%sEND\n' % (k, b'%d %d and so on\n' % (n, k) * 200)
+                   for k in range(n % 7, 40, 7)) for n in range(150))
+    path = os.path.join(folder, 'repository')
+    subprocess.run(['git', 'init', '-q', '-b', 'main', '--bare', path], check=True, timeout=60)
+    subprocess.run(['git', '-C', path, 'fast-import', '--quiet'], input=commits, check=True, timeout=60)
+    return path
+
+
+def works(stack, folder, variables):
+    """Yields (what, (command, path of its stdin or None)); (what, None) where something is missing."""
+    def over(prefix, *words):
+        return [variables.get(f'SYNCLESS_{prefix}_{word}', '') for word in words]
+
+    port = stack.enter_context(loopback.web())
+    server = stack.enter_context(processes.started([processes.compile_c('epoll_server')]))
+    small = server.line().split()[1]
+    yield 'curl, 4 GB', (['curl', '-sSo', '/dev/null', f'http://127.0.0.1:{port}/{4000 * MIB}'], None)
+    yield 'curl, 20,000 requests', (
+        ['curl', '-sSo', '/dev/null', f'http://127.0.0.1:{small}/[1-20000]'], None)
+    if shutil.which('git'):
+        yield 'git clone, gc', (['sh', '-c', 'rm -rf "$2" && git clone -q --bare "file://$1" "$2" && '
+                                 'git -C "$2" gc -q --aggressive', 'sh', make_repository(folder),
+                                 os.path.join(folder, 'clone')], None)
+    host, at, user, password, database = over('PG', 'HOST', 'PORT', 'USER', 'PASSWORD', 'DB')
+    yield 'psql, 3,000,000 rows', host and (
+        ['psql', '-XAtq', '-v', 'FETCH_COUNT=20000',
+         '-c', "SELECT n, repeat('x', 50) FROM generate_series(1, 3000000) n",
+         f'host={host} port={at} user={user} password={password} dbname={database}'], None)
+    host, at, user, password = over('MYSQL', 'HOST', 'PORT', 'USER', 'PASSWORD')
+    yield 'mariadb, 3,000,000 rows', host and (
+        ['mariadb', '--no-defaults', '-h', host, '-P', at, '-u', user, '-p' + password, '-NBqe',
+         "SELECT seq, REPEAT('x', 50) FROM seq_1_to_3000000", 'syncless'], None)
+    host, at = over('REDIS', 'HOST', 'PORT')
+    yield 'redis-cli, 100,000 commands', host and (
+        ['redis-cli', '-h', host, '-p', at, '-r', '100000', 'ECHO', 'again'], None)
+    try:
+        ssh = stack.enter_context(loopback.sshd(folder))
+        yield 'ssh, 600 MB', ([*ssh, 'cat >/dev/null'], file_of(folder, 'much', [loopback.BLOCK] * 600))
+    except loopback.Unavailable as error:
+        yield f'ssh ({error})', None
+    yield 'perl, pipes and forks', (['perl', '-e', PERL], None)
+    yield 'node, 6,000 requests', (['node', '-e', NODE], None)
+
+
+def long_runs(report, count, folder, variables):
+    rows = []
+    with contextlib.ExitStack() as stack:
+        for name, work in works(stack, folder, variables):
+            ours = plain = []
+            if work and shutil.which(work[0][0]):
+                ours, plain = compare(report, name, work_ms, work, count)
+            ratio = rounds.ratio(ours, plain)
+            rows.append([name, rounds.middle(ours), rounds.middle(plain), ratio and (ratio - 1) * 100])
+            report.raw(name, [ours, plain])
+    report.table('CPU of the work, ms', ['', 'preloaded', 'plain', '% more'], rows)
+    for name, *_, percent in rows:
+        report.goal(f'% more CPU: {name}', percent, MOST_PERCENT)
+
+
+def run(report, quick):
+    count = 3 if quick else ROUNDS
+    starts(report, count)
+    with tempfile.TemporaryDirectory() as folder, \
+            bench_drivers.services(report, 'mariadb', 'postgres', 'redis') as variables:
+        long_runs(report, count, folder, variables)
