@@ -49,7 +49,9 @@ SHIM_OBJ = $(patsubst %,$(BUILD)/%.o,$(basename $(SHIM_SRC)))
 TEST_CFLAGS = -std=gnu11 -D_GNU_SOURCE -U_FORTIFY_SOURCE -Wall -Wextra -Itests -pthread
 TEST_CXXFLAGS = -std=gnu++17 -D_GNU_SOURCE -U_FORTIFY_SOURCE -Wall -Wextra -Itests -pthread
 TEST_LIBS = -lutil -ldl -lrt
-TEST_SRC = $(sort $(wildcard tests/calls/*.c tests/hazards/*.c))
+TEST_SHARED_SRC = $(sort $(wildcard tests/resolver/lib*.c))
+TEST_SHARED = $(patsubst %.c,$(BUILD)/%.so,$(TEST_SHARED_SRC))
+TEST_SRC = $(filter-out $(TEST_SHARED_SRC),$(sort $(wildcard tests/calls/*.c tests/hazards/*.c tests/resolver/*.c)))
 TEST_SRC_CXX = $(if $(shell command -v $(CXX)),$(sort $(wildcard tests/calls/*.cpp tests/hazards/*.cpp)))
 TEST_PROGRAMS = $(patsubst %,$(BUILD)/%,$(basename $(TEST_SRC) $(TEST_SRC_CXX)))
 
@@ -125,7 +127,7 @@ check-aarch64:
 		CPPFLAGS='-idirafter /usr/include' objects
 
 objects: $(SHIM_OBJ)
-programs: $(TEST_PROGRAMS)
+programs: $(TEST_PROGRAMS) $(TEST_SHARED)
 
 # The object.
 
@@ -181,10 +183,16 @@ $(BUILD)/tests/%: tests/%.cpp Makefile
 	@echo '  CXX  $@'
 	$(Q)$(CXX) $(TEST_CXXFLAGS) $(CFLAGS) $(SANITIZE) -MMD -MP -MF $@.d -o $@ $< $(TEST_LIBS)
 
+# What the tests of the resolver preload, or have libc load.
+$(BUILD)/tests/%.so: tests/%.c Makefile
+	@mkdir -p $(@D)
+	@echo '  CC   $@'
+	$(Q)$(CC) $(TEST_CFLAGS) $(CFLAGS) -fPIC -shared -MMD -MP -MF $@.d -o $@ $<
+
 # What runs before the sanitizer's runtime is up, and what that calls on its way.
 $(addprefix $(BUILD)/shim/,init.o core/libc.o core/settings.o calls/dl.o): override SANITIZE =
 
--include $(SHIM_OBJ:.o=.d) $(TEST_PROGRAMS:=.d)
+-include $(SHIM_OBJ:.o=.d) $(TEST_PROGRAMS:=.d) $(TEST_SHARED:=.d)
 
 .PHONY: all run test check bench matrix suites deps install clean \
 	check-asan check-backends check-clang check-aarch64 objects programs
