@@ -3,14 +3,15 @@
  * Runs a list of look-ups and writes each result as one block of canonical text, so that two processes can
  * be compared: one under libsyncless.so, one with libc alone.
  *
- *     lookup main|thread|all <QUERIES >ANSWERS
+ *     lookup main|thread|all|each <QUERIES >ANSWERS
  *
  * main: one after the other in the main thread.  thread: one after the other in a pthread.  all: each in
- * a pthread of its own, all at once.  test_same.py writes the queries: a line is a call and its arguments with tabs
+ * a pthread of its own, all at once.  each: likewise, as soon as its line comes, with "." after its answer.  test_same.py
+ * writes the queries: a line is a call and its arguments with tabs
  * between, where "-" is NULL and "=text" a string in which \xHH is a byte.
  *
  * What is written is what the call promises: errno only where the result says EAI_SYSTEM or NETDB_INTERNAL, h_errno
- * only for a failure, and "stale" for what the call left as it was before, or returns of it.  Also whether all of
+ * only for a failure (with an _r call also the thread's, which CPython looks at), and "stale" for what the call left as it was before, or returns of it.  Also whether all of
  * an _r call's answer lies in the caller's buffer, and on stderr which successful calls changed errno.  The
  * results go back to libc's own freeaddrinfo: who allocates otherwise would crash here, or under a sanitizer.
  */
@@ -365,7 +366,7 @@ static void run_gethostby_r(struct query *q, FILE *out)
 		room.buf = realloc(room.buf, room.size);
 		found = (void *)&room;
 		errno = ERRNO_MAGIC;
-		herr = HERR_MAGIC;
+		herr = h_errno = HERR_MAGIC;
 		r = call_r(q, name, addr, &ent, &room, &found, &herr);
 		err = errno;
 		if (!grows || r != ERANGE || room.size > 1 << 24)
@@ -382,6 +383,7 @@ static void run_gethostby_r(struct query *q, FILE *out)
 	} else {
 		fputs(" NULL", out);
 		put_herr(out, herr, err);
+		put_name(out, herr_names, h_errno);
 	}
 	free(room.buf);
 }
@@ -405,25 +407,39 @@ static void run_query(struct query *q)
 	fclose(out);
 }
 
+/* False at the end.  field[0] is the memory of all. */
+static bool read_query(struct query *q)
+{
+	char *line = NULL, *rest;
+	size_t room = 0;
+	ssize_t n = getline(&line, &room, stdin);
+
+	if (n <= 0) {
+		free(line);
+		return false;
+	}
+	line[n - 1] = '\0';
+	rest = line;
+	memset(q, 0, sizeof(*q));
+	for (int i = 0; i < FIELDS; i++)
+		q->field[i] = rest ? strsep(&rest, "\t") : nothing;
+	return true;
+}
+
+static void free_query(struct query *q)
+{
+	free(q->answer);
+	free(q->field[0]);
+}
+
 static void read_queries(void)
 {
-	char *line = NULL;
-	size_t room = 0;
-	ssize_t n;
+	struct query q;
 
-	while ((n = getline(&line, &room, stdin)) > 0) {
-		char *rest = line;
-		struct query *q;
-
-		line[n - 1] = '\0';
+	while (read_query(&q)) {
 		queries = reallocarray(queries, nqueries + 1, sizeof(*queries));
-		q = memset(&queries[nqueries++], 0, sizeof(*q));
-		for (int i = 0; i < FIELDS; i++)
-			q->field[i] = rest ? strsep(&rest, "\t") : nothing;
-		line = NULL; /* the fields lie in it */
-		room = 0;
+		queries[nqueries++] = q;
 	}
-	free(line);
 }
 
 static void *run_one(void *q)
@@ -450,6 +466,18 @@ static void run_at_once(void)
 	free(threads);
 }
 
+static void run_as_they_come(void)
+{
+	struct query q;
+
+	while (read_query(&q)) {
+		CHECK_EQ(pthread_join(start(run_one, &q), NULL), 0);
+		printf("%s.\n", q.answer);
+		fflush(stdout);
+		free_query(&q);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	const char *how = argc == 2 ? argv[1] : "";
@@ -457,7 +485,10 @@ int main(int argc, char **argv)
 	libc_freeaddrinfo = (void (*)(struct addrinfo *))dlsym(dlopen("libc.so.6", RTLD_LAZY), "freeaddrinfo");
 	CHECK(libc_freeaddrinfo);
 	setlocale(LC_ALL, ""); /* AI_IDN looks at it */
-	read_queries();
+	if (!strcmp(how, "each"))
+		run_as_they_come();
+	else
+		read_queries();
 	if (!strcmp(how, "main"))
 		run_each(NULL);
 	else if (!strcmp(how, "thread"))
@@ -465,13 +496,12 @@ int main(int argc, char **argv)
 	else if (!strcmp(how, "all"))
 		run_at_once();
 	else
-		check_failed(__FILE__, __LINE__, "usage: lookup main|thread|all");
+		CHECK(!strcmp(how, "each"));
 	for (size_t i = 0; i < nqueries; i++) {
 		printf("%zu %s", i, queries[i].answer);
 		if (queries[i].errno_changed)
 			dprintf(2, "errno changed by %zu\n", i);
-		free(queries[i].answer);
-		free(queries[i].field[0]);
+		free_query(&queries[i]);
 	}
 	free(queries);
 	CHECK_VERIFY();
