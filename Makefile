@@ -13,6 +13,7 @@
 #     make check-backends the C tests, preloaded, on each of libev's back ends
 #     make check-clang    compiles everything with clang; check-aarch64 likewise with its cross compiler
 #     make matrix     the Python tests under each interpreter of PYTHONS; else under python3.9 to python3.13
+#     make fuzz       the resolver's parsers with any bytes, FUZZ_SECONDS each (600)
 #     make suites     CPython's own test suites with and without the preload
 #
 # TESTFLAGS go to tests/run, for example TESTFLAGS='-k mutex'.  V=1 shows whole commands.
@@ -55,6 +56,9 @@ TEST_SRC = $(filter-out $(TEST_SHARED_SRC),$(sort $(wildcard tests/calls/*.c tes
 TEST_SRC_CXX = $(if $(shell command -v $(CXX)),$(sort $(wildcard tests/calls/*.cpp tests/hazards/*.cpp)))
 TEST_PROGRAMS = $(patsubst %,$(BUILD)/%,$(basename $(TEST_SRC) $(TEST_SRC_CXX)))
 
+FUZZ_TARGETS = hosts conf answer
+FUZZ_SRC = $(patsubst %,shim/core/%.c,hosts dnsconf dnsanswer found textfile)
+
 SERVICES = scripts/services run mariadb postgres redis --
 
 Q = $(if $(filter 1,$(V)),,@)
@@ -89,6 +93,11 @@ suites:
 	$(MAKE) all
 	scripts/suites $(SUITES)
 
+fuzz:
+	scripts/setup fuzz
+	$(MAKE) $(patsubst %,$(BUILD)/fuzz/%,$(FUZZ_TARGETS))
+	scripts/fuzz $(FUZZ_TARGETS)
+
 deps:
 	scripts/setup build
 
@@ -99,7 +108,7 @@ install: all
 	install -m 644 $(DOCTOR) $(DESTDIR)$(PREFIX)/lib/syncless
 
 clean:
-	rm -rf $(BUILD)/shim $(BUILD)/tests $(BUILD)/asan $(BUILD)/clang $(BUILD)/aarch64 $(BUILD)/*.a \
+	rm -rf $(BUILD)/shim $(BUILD)/tests $(BUILD)/fuzz $(BUILD)/asan $(BUILD)/clang $(BUILD)/aarch64 $(BUILD)/*.a \
 		$(BUILD)/exports.map $(BUILD)/libsyncless.so $(BUILD)/syncless $(DOCTOR)
 
 # The same tree, built otherwise, elsewhere.
@@ -189,10 +198,17 @@ $(BUILD)/tests/%.so: tests/%.c Makefile
 	@echo '  CC   $@'
 	$(Q)$(CC) $(TEST_CFLAGS) $(CFLAGS) -fPIC -shared -MMD -MP -MF $@.d -o $@ $<
 
+# Parsers of shim/core, under libFuzzer.
+$(BUILD)/fuzz/%: tests/fuzz/%.c tests/fuzz/fuzz.h $(FUZZ_SRC) $(wildcard shim/core/*.h) Makefile
+	@mkdir -p $(@D)
+	@echo '  FUZZ $@'
+	$(Q)clang -std=gnu11 -D_GNU_SOURCE -O1 -g $(WARN) -Ishim -Ishim/core -Itests/fuzz -fno-omit-frame-pointer \
+		-fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined -o $@ $< $(FUZZ_SRC) -lresolv
+
 # What runs before the sanitizer's runtime is up, and what that calls on its way.
 $(addprefix $(BUILD)/shim/,init.o core/libc.o core/settings.o calls/dl.o): override SANITIZE =
 
 -include $(SHIM_OBJ:.o=.d) $(TEST_PROGRAMS:=.d) $(TEST_SHARED:=.d)
 
-.PHONY: all run test check bench matrix suites deps install clean \
+.PHONY: all run test check bench matrix suites fuzz deps install clean \
 	check-asan check-backends check-clang check-aarch64 objects programs
