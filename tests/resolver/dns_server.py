@@ -196,13 +196,11 @@ class Server:
     def listen(self, host, port, role):
         where = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM,
                                    flags=socket.AI_NUMERICHOST)[0]
-        udp = socket.socket(where[0], socket.SOCK_DGRAM)
-        with contextlib.suppress(OSError):  # SO_RCVBUFFORCE, root's alone: a thousand may ask at once
-            udp.setsockopt(socket.SOL_SOCKET, 33, 8 << 20)
-        udp.bind(where[4])
-        udp.setblocking(False)
-        self.sockets.append(udp)
-        self.selector.register(udp, selectors.EVENT_READ, lambda: self.on_datagram(udp, role))
+        # A thousand may ask at once.  Only root can have a buffer for all; others have some buffers.
+        room = 0
+        for _ in range(16):
+            if room < 4 << 20:
+                room += self.listen_udp(where, role)
         if role == 'no-tcp':
             return
         tcp = socket.socket(where[0], socket.SOCK_STREAM)
@@ -212,6 +210,19 @@ class Server:
         tcp.setblocking(False)
         self.sockets.append(tcp)
         self.selector.register(tcp, selectors.EVENT_READ, lambda: self.on_connection(tcp, role))
+
+    def listen_udp(self, where, role):
+        """The size of the receive buffer."""
+        SO_RCVBUFFORCE = 33
+        udp = socket.socket(where[0], socket.SOCK_DGRAM)
+        udp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        with contextlib.suppress(OSError):
+            udp.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 4 << 20)
+        udp.bind(where[4])
+        udp.setblocking(False)
+        self.sockets.append(udp)
+        self.selector.register(udp, selectors.EVENT_READ, lambda: self.on_datagram(udp, role))
+        return udp.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
 
     def run(self):
         try:
