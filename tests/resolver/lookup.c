@@ -361,7 +361,8 @@ static void run_gethostby_r(struct query *q, FILE *out)
 	const char *name = text(q->field[2]);
 	int r, herr, err;
 
-	bytes(q->field[2], addr, sizeof(addr));
+	if (!name)
+		bytes(q->field[2], addr, sizeof(addr));
 	for (;; room.size *= 2) {
 		room.buf = realloc(room.buf, room.size);
 		found = (void *)&room;
