@@ -4,14 +4,17 @@
  * and then a wake, so a token can neither be lost in our queue nor be counted twice.
  *
  * One shared between processes (libc marks those of sem_open() too) may be posted where nobody knows our queue.
- * A coroutine looks again a few times, since most waits are short, and then lets an offload worker wait in
- * its place.  The worker sleeps in slices, so that it does not outlive for long a waiter that has left; a token
- * that reaches it too late is posted again.
+ * A coroutine looks again a few times, since most waits are short, and then has an offload worker asleep in
+ * its place, on the futex that every sem_post() wakes.  The worker takes no token and touches no memory of the
+ * program: a waiter that leaves may unmap the semaphore at once.  What is written there, the count of
+ * waiters by which a poster knows that somebody sleeps, the coroutine writes itself.
  */
+#include <limits.h>
 #include <stdlib.h>
 #include "libc.h"
 #include "lock.h"
 #include "offload.h"
+#include "rawlock.h"
 #include "standby.h"
 
 #define FIRST_NAP_NS (20 * NS_PER_US)
@@ -20,15 +23,24 @@
 #define FIRST_SLICE_NS (10 * NS_PER_MS)
 #define LAST_SLICE_NS (500 * NS_PER_MS)
 
-/* glibc's struct new_sem, since 2.21, where 64-bit atomics exist. */
+/* glibc's struct new_sem, since 2.21, where 64-bit atomics exist: the number of waiters is the upper half. */
 struct sem_layout {
-	uint64_t value_and_waiters;
+	union {
+		_Atomic uint64_t value_and_waiters;
+		uint32_t value;
+	};
 	int shared;
 };
+#define ONE_WAITER (UINT64_C(1) << 32)
+
+static struct sem_layout *layout(const sem_t *s)
+{
+	return (struct sem_layout *)s;
+}
 
 static bool is_shared(const sem_t *s)
 {
-	return ((const struct sem_layout *)s)->shared != 0;
+	return layout(s)->shared != 0;
 }
 
 /* What signal(7) says: a wait without a timeout is restarted for SA_RESTART, one with a timeout never. */
@@ -60,12 +72,13 @@ static int await_private(sem_t *s, struct app_time limit, const char *why)
 	}
 }
 
-/* A wait by a worker.  Two hold it: the job, until it has run or been abandoned, and the waiter. */
+/* A sleep by a worker.  Two hold it: the job, until it has run or been abandoned, and the waiter. */
 struct proxy {
 	struct offload_job job;
-	sem_t *sem;
+	const uint32_t *value; /* an address for the kernel, perhaps of nothing any more */
+	uint32_t bit;	       /* by which its own waiter wakes it */
 	deadline_t until;
-	bool got_token;
+	bool was_woken;
 	_Atomic bool left; /* the waiter is gone */
 	_Atomic int holders;
 };
@@ -76,36 +89,43 @@ static void let_go(struct proxy *p)
 		free(p);
 }
 
-static int wait_slice(sem_t *s, int64_t ns)
+/* No FUTEX_PRIVATE_FLAG: the poster may be another process. */
+static long sleep_while_zero(struct proxy *p, int64_t until)
 {
-	struct timespec now, at;
+	struct timespec at = ns_timespec(until);
 
-	clock_gettime(CLOCK_REALTIME, &now);
-	at = ns_timespec(timespec_ns(&now) + ns);
-	return libc.sem_timedwait(s, &at);
+	return raw6(SYS_futex, (long)p->value, FUTEX_WAIT_BITSET, 0, (long)&at, 0, p->bit);
 }
 
+/* In slices, for the waiter may leave between our look and the sleep. */
 static void proxy_run(struct offload_job *job)
 {
 	struct proxy *p = CONTAINER_OF(job, struct proxy, job);
 	int64_t slice = FIRST_SLICE_NS, now;
+	long r = -ETIMEDOUT;
 
-	while (!atomic_load(&p->left) && (now = now_ns()) < p->until) {
-		if (wait_slice(p->sem, p->until - now < slice ? p->until - now : slice) == 0) {
-			p->got_token = true;
-			return;
-		}
+	while (r == -ETIMEDOUT && !atomic_load(&p->left) && (now = now_ns()) < p->until) {
+		r = sleep_while_zero(p, p->until - now < slice ? p->until : now + slice);
 		if (slice < LAST_SLICE_NS)
 			slice *= 2;
 	}
+	p->was_woken = r == 0;
 }
 
+/* The wake was meant for whoever still waits. */
 static void proxy_abandoned(struct offload_job *job)
 {
 	struct proxy *p = CONTAINER_OF(job, struct proxy, job);
 
-	if (p->got_token)
-		sem_post(p->sem); /* ours: it also wakes who waits in this process */
+	if (p->was_woken)
+		raw3(SYS_futex, p->value, FUTEX_WAKE, 1);
+	let_go(p);
+}
+
+static void leave_proxy(struct proxy *p)
+{
+	atomic_store(&p->left, true);
+	raw6(SYS_futex, (long)p->value, FUTEX_WAKE_BITSET, INT_MAX, 0, 0, p->bit);
 	let_go(p);
 }
 
@@ -121,28 +141,39 @@ static int nap(struct coro *me, sem_t *s, struct app_time limit, int64_t ns, con
 	return r == -ETIMEDOUT ? 0 : r;
 }
 
-/* Waits by a worker.  1: it has got a token, which is ours; 0: look again; -EINTR, -ECANCELED. */
+static struct proxy *make_proxy(sem_t *s, struct app_time limit)
+{
+	static unsigned made;
+	struct proxy *p = calloc(1, sizeof(*p));
+
+	if (!p)
+		return NULL;
+	p->job.run = proxy_run;
+	p->job.abandoned = proxy_abandoned;
+	p->value = &layout(s)->value;
+	p->bit = 1u << made++ % 32;
+	p->until = app_time_deadline(limit);
+	atomic_store(&p->holders, 2);
+	return p;
+}
+
+/* Until a worker has been woken.  0: look again; -EINTR, -ECANCELED. */
 static int await_by_proxy(struct coro *me, sem_t *s, struct app_time limit, const char *why)
 {
-	struct proxy *p = calloc(1, sizeof(*p));
+	struct proxy *p = make_proxy(s, limit);
 	int r;
 
 	if (!p)
 		return nap(me, s, limit, LAST_NAP_NS, why);
-	p->job.run = proxy_run;
-	p->job.abandoned = proxy_abandoned;
-	p->sem = s;
-	p->until = app_time_deadline(limit);
-	atomic_store(&p->holders, 2);
+	atomic_fetch_add(&layout(s)->value_and_waiters, ONE_WAITER);
 	r = offload_run(me, &p->job, OFFLOAD_LONG, p->until, flags_for(limit), why);
-	if (r == 0 || r == -EAGAIN) { /* the job is ours again */
-		bool got_token = p->got_token;
-
+	atomic_fetch_sub(&layout(s)->value_and_waiters, ONE_WAITER);
+	if (r == 0 || r == -EAGAIN) /* the job is ours again */
 		free(p);
-		return r == 0 ? got_token : nap(me, s, limit, LAST_NAP_NS, why);
-	}
-	atomic_store(&p->left, true);
-	let_go(p);
+	else
+		leave_proxy(p);
+	if (r == -EAGAIN)
+		return nap(me, s, limit, LAST_NAP_NS, why);
 	return r == -ETIMEDOUT ? 0 : r;
 }
 
@@ -158,8 +189,6 @@ static int await_shared(struct coro *me, sem_t *s, struct app_time limit, const 
 			r = nap(me, s, limit, ns, why);
 		else
 			r = await_by_proxy(me, s, limit, why);
-		if (r > 0)
-			return 0;
 		if (r == -ECANCELED)
 			green_act_on_cancel(me);
 		if (r < 0)
