@@ -39,6 +39,8 @@ static struct {
 	int (*Py_IsInitialized)(void);
 	int (*Py_IsFinalizing)(void); /* _Py_IsFinalizing up to 3.12 */
 	void *(*PyInterpreterState_Main)(void);
+	void *(*PyThreadState_GetUnchecked)(void); /* _PyThreadState_UncheckedGet up to 3.12 */
+	void *(*PyThreadState_GetInterpreter)(void *ts);
 	void *(*PyThreadState_New)(void *interp);
 	void (*PyEval_RestoreThread)(void *ts);
 	void *(*PyEval_SaveThread)(void);
@@ -112,6 +114,10 @@ static bool find_names(void *object)
 	if (!py.Py_IsFinalizing)
 		py.Py_IsFinalizing = dlsym(object, "_Py_IsFinalizing");
 	py.PyInterpreterState_Main = dlsym(object, "PyInterpreterState_Main");
+	py.PyThreadState_GetUnchecked = dlsym(object, "PyThreadState_GetUnchecked");
+	if (!py.PyThreadState_GetUnchecked)
+		py.PyThreadState_GetUnchecked = dlsym(object, "_PyThreadState_UncheckedGet");
+	py.PyThreadState_GetInterpreter = dlsym(object, "PyThreadState_GetInterpreter");
 	py.PyThreadState_New = dlsym(object, "PyThreadState_New");
 	py.PyEval_RestoreThread = dlsym(object, "PyEval_RestoreThread");
 	py.PyEval_SaveThread = dlsym(object, "PyEval_SaveThread");
@@ -166,6 +172,15 @@ static bool is_of_threading(const void *arg)
 	return record && is_runtime(record[0]) && record[1];
 }
 
+/* Threads of sub-interpreters stay native.  The watchdog asks for the GIL in the name of the main interpreter,
+ * which one that computes in another does not hear; from 3.12 on that may even have a GIL of its own. */
+static bool is_of_subinterpreter(void)
+{
+	void *ts = py.PyThreadState_GetUnchecked ? py.PyThreadState_GetUnchecked() : NULL;
+
+	return ts && py.PyThreadState_GetInterpreter(ts) != py.PyInterpreterState_Main();
+}
+
 bool python_makes_green(const void *caller, const void *arg)
 {
 	static _Atomic(const void *) stranger; /* the last one that the question was answered for by no */
@@ -177,7 +192,7 @@ bool python_makes_green(const void *caller, const void *arg)
 		atomic_store_explicit(&stranger, caller, memory_order_relaxed);
 		return false;
 	}
-	return is_runtime(caller) ? is_of_threading(arg) : is_libcurl(caller);
+	return is_runtime(caller) ? is_of_threading(arg) && !is_of_subinterpreter() : is_libcurl(caller);
 }
 
 static bool interpreter_is_up(void)

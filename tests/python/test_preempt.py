@@ -10,6 +10,7 @@ import os
 import queue
 import select
 import socket
+import sys
 import threading
 import time
 import unittest
@@ -153,6 +154,29 @@ class Preempt(unittest.TestCase):
             finally:
                 os._exit(1)
         self.assertEqual(os.waitpid(pid, 0)[1], 0)
+
+    def test_subinterpreter(self):
+        """Its threads share its GIL, which may be another than the main one."""
+        try:
+            import _interpreters as interpreters
+        except ImportError:
+            import _xxsubinterpreters as interpreters
+        isolated = sys.version_info >= (3, 12)  # in older ones threads are for the others
+        interp = interpreters.create() if isolated else interpreters.create(isolated=False)
+        interpreters.run_string(interp, """if True:
+            import threading
+            done = False
+            def spin():
+                while not done:
+                    pass
+            threads = [threading.Thread(target=spin) for _ in range(2)]
+            for thread in threads:
+                thread.start()
+            done = True
+            for thread in threads:
+                thread.join()
+            """)
+        interpreters.destroy(interp)
 
 
 def tearDownModule():
