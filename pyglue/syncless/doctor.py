@@ -359,7 +359,7 @@ def look_at_preloads(findings, report, python, options):
     except OSError:
         pass
     taken, behind = report.pairs('taken'), report.pairs('behind')
-    for path in sorted(set(words) - {''}):
+    for path in sorted(set(words) - {'', os.path.basename(ours)}):  # by name, if a space is in its path
         if os.path.realpath(path) != ours and path not in taken and path not in behind:
             findings.ok(f'{path} is preloaded, too, and has none of our calls')
     for path, symbols in taken.items():

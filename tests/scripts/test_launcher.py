@@ -214,12 +214,53 @@ class Places(LauncherTest):
         self.assertEqual(self.launch('run', 'printenv', 'LD_PRELOAD', launcher=launcher),
                          (0, os.path.realpath(library) + '\n', ''))
 
-    def test_what_the_loader_would_split(self):
-        top, launcher = self.lay_out('a folder')
+    def test_in_the_python_package(self):
+        """Of two interpreters' packages, that which came last."""
+        top, launcher = self.lay_out('prefix')
+        for version, when, expected in ('3.9', 200, '3.9'), ('3.11', 300, '3.11'), ('3.10', 100, '3.11'):
+            package = os.path.join(top, 'lib', 'python' + version, 'site-packages', 'syncless')
+            os.makedirs(package)
+            os.utime(shutil.copy(LIBRARY, package), (when, when))
+            library = f'{os.path.realpath(top)}/lib/python{expected}/site-packages/syncless/libsyncless.so'
+            self.assertEqual(self.launch('run', 'printenv', 'LD_PRELOAD', launcher=launcher),
+                             (0, library + '\n', ''))
+
+    def test_python_of_the_virtual_environment(self):
+        top, launcher = self.lay_out('venv')
         shutil.copy(LIBRARY, os.path.join(top, 'bin'))
-        status, out, err = self.launch('run', 'true', launcher=launcher)
-        self.assertEqual((status, out), (1, ''))
-        self.assertIn('colon or space', err)
+        self.write('venv/bin/python3', '#!/bin/sh\necho its own: "$@"')
+        self.write('python3', '#!/bin/sh\necho of PATH: "$@"')
+        os.symlink(launcher, os.path.join(self.folder, 'link'))
+        env = {'PATH': self.folder + ':' + os.environ['PATH'], 'PYTHON': ''}
+        self.assertEqual(self.launch('run', '-m', 'x', launcher=launcher, **env), (0, 'of PATH: -m x\n', ''))
+        self.write('venv/pyvenv.cfg', '')
+        self.assertEqual(self.launch('run', '-m', 'x', launcher=launcher, **env), (0, 'its own: -m x\n', ''))
+        self.assertEqual(self.launch('run', '-m', 'x', launcher=os.path.join(self.folder, 'link'), **env),
+                         (0, 'of PATH: -m x\n', ''))
+
+    def test_a_space_in_the_path(self):
+        """The loader splits LD_PRELOAD there, so the folder comes to LD_LIBRARY_PATH."""
+        top, launcher = self.lay_out('a folder')
+        library = os.path.realpath(shutil.copy(LIBRARY, os.path.join(top, 'bin')))
+        folder = os.path.dirname(library)
+        status, out, err = self.launch('run', 'cat', '/proc/self/maps', launcher=launcher)
+        self.assertEqual((status, err), (0, ''))
+        self.assertIn(library, out)
+        for before, after in (None, folder), ('/x:/y', f'{folder}:/x:/y'), (f'/x:{folder}', f'/x:{folder}'):
+            env = {} if before is None else {'LD_LIBRARY_PATH': before}
+            self.assertEqual(self.launch('run', 'printenv', 'LD_PRELOAD', 'LD_LIBRARY_PATH', launcher=launcher,
+                                         **env), (0, f'libsyncless.so\n{after}\n', ''))
+        # A launcher that is started by another's program changes nothing.
+        self.assertEqual(self.launch('run', launcher, 'run', 'printenv', 'LD_PRELOAD', 'LD_LIBRARY_PATH',
+                                     launcher=launcher), (0, f'libsyncless.so\n{folder}\n', ''))
+
+    def test_what_the_loader_would_split(self):
+        for name in 'a:folder', 'a folder;':
+            top, launcher = self.lay_out(name)
+            shutil.copy(LIBRARY, os.path.join(top, 'bin'))
+            status, out, err = self.launch('run', 'true', launcher=launcher)
+            self.assertEqual((status, out), (1, ''))
+            self.assertIn('colon or semicolon', err)
 
 
 class Programs(LauncherTest):
