@@ -40,8 +40,10 @@ SHIM_CFLAGS = -std=gnu11 -D_GNU_SOURCE -U_FORTIFY_SOURCE -fPIC -fvisibility=hidd
 SHIM_LDFLAGS = -shared -Wl,-soname,libsyncless.so -Wl,--version-script=$(BUILD)/exports.map -Wl,-Bsymbolic \
 	-Wl,--hash-style=gnu -Wl,-z,defs,-z,now,-z,relro,-z,noexecstack,-z,initfirst
 SHIM_LIBS = -ldl -lpthread
-LIBEV_A = $(shell $(CC) -print-file-name=libev.a)
-LIBCARES_A = $(shell $(CC) -print-file-name=libcares.a)
+LIBEV_A = $(shell $(CC) -print-file-name=libev.a 2>/dev/null)
+LIBCARES_A = $(shell $(CC) -print-file-name=libcares.a 2>/dev/null)
+HEADERS = features.h=libc6-dev ev.h=libev-dev ares.h=libc-ares-dev
+ARCHIVES = $(LIBEV_A)=libev-dev $(LIBCARES_A)=libc-ares-dev
 
 SHIM_SRC = $(sort $(wildcard shim/*.c shim/core/*.c shim/calls/*.c shim/api/*.c shim/core/*.S))
 SHIM_OBJ = $(patsubst %,$(BUILD)/%.o,$(basename $(SHIM_SRC)))
@@ -109,7 +111,7 @@ install: all
 
 clean:
 	rm -rf $(BUILD)/shim $(BUILD)/tests $(BUILD)/fuzz $(BUILD)/asan $(BUILD)/clang $(BUILD)/aarch64 $(BUILD)/*.a \
-		$(BUILD)/exports.map $(BUILD)/libsyncless.so $(BUILD)/syncless $(DOCTOR)
+		$(BUILD)/exports.map $(BUILD)/libsyncless.so $(BUILD)/syncless $(BUILD)/needs $(DOCTOR)
 
 # The same tree, built otherwise, elsewhere.
 
@@ -133,12 +135,18 @@ check-clang:
 
 check-aarch64:
 	$(MAKE) BUILD=build/aarch64 CC=aarch64-linux-gnu-gcc CFLAGS='-O2 -g -Werror' \
-		CPPFLAGS='-idirafter /usr/include' objects
+		CPPFLAGS='-idirafter /usr/include' ARCHIVES= objects
 
 objects: $(SHIM_OBJ)
 programs: $(TEST_PROGRAMS) $(TEST_SHARED)
 
-# The object.
+# The object.  What its build needs is looked for before anything is compiled.
+
+$(SHIM_OBJ): | $(BUILD)/needs
+$(BUILD)/needs: scripts/needs Makefile
+	@mkdir -p $(@D)
+	@CC='$(CC)' CPPFLAGS='$(CPPFLAGS)' scripts/needs objcopy=binutils $(HEADERS) $(ARCHIVES)
+	@touch $@
 
 $(BUILD)/libsyncless.so: $(SHIM_OBJ) $(BUILD)/libev.a $(BUILD)/libcares.a $(BUILD)/exports.map
 	@echo '  LINK $@'
