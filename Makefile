@@ -6,7 +6,7 @@
 #     make run        installs what is missing, builds, and shows one threaded program both ways
 #     make test       installs what is missing, builds, and runs all tests
 #     make bench      installs what is missing, builds, and measures (docs/bench.md)
-#     make install    into PREFIX, below DESTDIR
+#     make install    into PREFIX, below DESTDIR; the Python package into PYTHONDIR.  make uninstall
 #
 #     make check      the C tests and the checks of the object alone
 #     make check-asan     the C tests, all built with AddressSanitizer and UBSan
@@ -18,7 +18,7 @@
 #
 # TESTFLAGS go to tests/run, for example TESTFLAGS='-k mutex'.  V=1 shows whole commands.
 
-VERSION = 0.1.0
+VERSION = $(shell sed -n "s/^__version__ = '\(.*\)'.*/\1/p" pyglue/syncless/__init__.py)
 PREFIX = /usr/local
 DESTDIR =
 BUILD = build
@@ -67,7 +67,7 @@ Q = $(if $(filter 1,$(V)),,@)
 
 DOCTOR = $(BUILD)/doctor.py $(BUILD)/doctor_probe.py
 
-all: $(BUILD)/libsyncless.so $(BUILD)/syncless $(DOCTOR)
+all: $(BUILD)/libsyncless.so $(BUILD)/syncless $(BUILD)/syncless.pc $(DOCTOR)
 
 run:
 	scripts/setup run
@@ -103,15 +103,31 @@ fuzz:
 deps:
 	scripts/setup build
 
+# Where a python3 that itself lay in PREFIX would look.
+PYTHONDIR = $(PREFIX)/$(or $(shell $(or $(PYTHON),python3) -c 'import os, sysconfig; \
+	print(os.path.relpath(sysconfig.get_path("purelib"), sysconfig.get_path("data")))'),lib/python3/site-packages)
+INSTALL_AT = $(DESTDIR)$(PREFIX)
+INSTALL_PYTHON_AT = $(DESTDIR)$(PYTHONDIR)/syncless
+
 install: all
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/syncless
-	install -m 755 $(BUILD)/libsyncless.so $(DESTDIR)$(PREFIX)/lib/syncless/libsyncless.so
-	install -m 755 $(BUILD)/syncless $(DESTDIR)$(PREFIX)/bin/syncless
-	install -m 644 $(DOCTOR) $(DESTDIR)$(PREFIX)/lib/syncless
+	install -d '$(INSTALL_AT)/bin' '$(INSTALL_AT)/lib/syncless' '$(INSTALL_AT)/lib/pkgconfig' \
+		'$(INSTALL_AT)/include' '$(INSTALL_PYTHON_AT)'
+	install -m 755 $(BUILD)/libsyncless.so '$(INSTALL_AT)/lib/syncless'
+	install -m 644 $(DOCTOR) '$(INSTALL_AT)/lib/syncless'
+	install -m 755 $(BUILD)/syncless '$(INSTALL_AT)/bin'
+	install -m 644 shim/syncless.h '$(INSTALL_AT)/include'
+	install -m 644 $(BUILD)/syncless.pc '$(INSTALL_AT)/lib/pkgconfig'
+	install -m 644 pyglue/syncless/*.py pyglue/syncless/py.typed '$(INSTALL_PYTHON_AT)'
+	ln -sfr '$(INSTALL_AT)/bin/syncless' '$(INSTALL_PYTHON_AT)/launcher'
+
+uninstall:
+	rm -rf '$(INSTALL_AT)/lib/syncless' '$(INSTALL_PYTHON_AT)'
+	rm -f '$(INSTALL_AT)/bin/syncless' '$(INSTALL_AT)/include/syncless.h' '$(INSTALL_AT)/lib/pkgconfig/syncless.pc'
 
 clean:
-	rm -rf $(BUILD)/shim $(BUILD)/tests $(BUILD)/fuzz $(BUILD)/asan $(BUILD)/clang $(BUILD)/aarch64 $(BUILD)/*.a \
-		$(BUILD)/exports.map $(BUILD)/libsyncless.so $(BUILD)/syncless $(BUILD)/needs $(DOCTOR)
+	rm -rf $(BUILD)/shim $(BUILD)/tests $(BUILD)/fuzz $(BUILD)/asan $(BUILD)/clang $(BUILD)/aarch64 $(BUILD)/wheel $(BUILD)/*.a \
+		$(BUILD)/exports.map $(BUILD)/libsyncless.so $(BUILD)/syncless $(BUILD)/syncless.pc $(BUILD)/needs \
+		$(DOCTOR)
 
 # The same tree, built otherwise, elsewhere.
 
@@ -177,7 +193,7 @@ $(BUILD)/shim/%.o: shim/%.S Makefile
 	@echo '  CC   $@'
 	$(Q)$(CC) $(CPPFLAGS) $(SHIM_CFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
-$(BUILD)/syncless: scripts/launcher Makefile
+$(BUILD)/syncless: scripts/launcher pyglue/syncless/__init__.py Makefile
 	@mkdir -p $(@D)
 	@echo '  GEN  $@'
 	$(Q)sed 's/@VERSION@/$(VERSION)/' scripts/launcher >$@
@@ -187,6 +203,11 @@ $(DOCTOR): $(BUILD)/%: pyglue/syncless/%
 	@mkdir -p $(@D)
 	@echo '  GEN  $@'
 	$(Q)cp $< $@
+
+$(BUILD)/syncless.pc: shim/syncless.pc.in pyglue/syncless/__init__.py Makefile
+	@mkdir -p $(@D)
+	@echo '  GEN  $@'
+	$(Q)sed 's/@VERSION@/$(VERSION)/' shim/syncless.pc.in >$@
 
 # The C and C++ tests, a program each.
 
@@ -218,5 +239,5 @@ $(addprefix $(BUILD)/shim/,init.o core/libc.o core/settings.o calls/dl.o): overr
 
 -include $(SHIM_OBJ:.o=.d) $(TEST_PROGRAMS:=.d) $(TEST_SHARED:=.d)
 
-.PHONY: all run test check bench matrix suites fuzz deps install clean \
+.PHONY: all run test check bench matrix suites fuzz deps install uninstall clean \
 	check-asan check-backends check-clang check-aarch64 objects programs

@@ -8,6 +8,7 @@ import contextlib
 import ctypes
 
 __all__ = ['native_threads']
+__version__ = '0.1.0'  # the only place: the Makefile and the wheel read this line
 
 
 def _preloaded():
