@@ -15,6 +15,7 @@
 #     make matrix     the Python tests under each interpreter of PYTHONS; else under python3.9 to python3.13
 #     make fuzz       the resolver's parsers with any bytes, FUZZ_SECONDS each (600)
 #     make suites     CPython's own test suites with and without the preload
+#     make check-fresh    as root: run, test and pip install in a minimal system that is made for it
 #
 # TESTFLAGS go to tests/run, for example TESTFLAGS='-k mutex'.  V=1 shows whole commands.
 
@@ -153,6 +154,10 @@ check-aarch64:
 	$(MAKE) BUILD=build/aarch64 CC=aarch64-linux-gnu-gcc CFLAGS='-O2 -g -Werror' \
 		CPPFLAGS='-idirafter /usr/include' ARCHIVES= objects
 
+check-fresh:
+	scripts/setup fresh
+	TESTFLAGS='$(TESTFLAGS)' scripts/fresh-root
+
 objects: $(SHIM_OBJ)
 programs: $(TEST_PROGRAMS) $(TEST_SHARED)
 
@@ -240,4 +245,4 @@ $(addprefix $(BUILD)/shim/,init.o core/libc.o core/settings.o calls/dl.o): overr
 -include $(SHIM_OBJ:.o=.d) $(TEST_PROGRAMS:=.d) $(TEST_SHARED:=.d)
 
 .PHONY: all run test check bench matrix suites fuzz deps install uninstall clean \
-	check-asan check-backends check-clang check-aarch64 objects programs
+	check-asan check-backends check-clang check-aarch64 check-fresh objects programs
