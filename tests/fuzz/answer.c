@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Any bytes as an answer of a DNS server: a success has found something, and nothing is found that the answer
- * does not have.  (A failure may have found something, too: an answer that breaks off.)  The first byte says what was asked for.
+ * does not have.  (A failure may have found something, too: the answer broke off.)  The first byte of the
+ * input says what was asked for.
  */
 #include "fuzz.h"
 #include <arpa/nameser.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Any text as a hosts file: what the table says lies in the text, and each entry is found again by its names and by
- * its address.
+ * Any text as a hosts file: what the table says lies in the text, and each entry is found again by its names
+ * and by its address.
  */
 #include "fuzz.h"
 #include <netinet/in.h>

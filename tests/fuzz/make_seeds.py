@@ -53,7 +53,8 @@ def answer_seeds():
 def main():
     folder = sys.argv[1]
     worlds = list(configs.all_configs())
-    write(os.path.join(folder, 'hosts'), {encoded(world.files['hosts']) for world in worlds if world.files['hosts']})
+    write(os.path.join(folder, 'hosts'),
+          {encoded(world.files['hosts']) for world in worlds if world.files['hosts']})
     write(os.path.join(folder, 'conf'), set(conf_seeds(worlds)))
     write(os.path.join(folder, 'answer'), {seed for seed in answer_seeds() if len(seed) < 4096})
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The worlds in which the look-ups are made: each is a set of files in /etc, servers, addresses and variables."""
+"""The worlds in which the look-ups are made: files in /etc, servers, addresses and variables."""
 
 MAIN, SECOND, SILENT, NOBODY = '127.0.0.53', '127.0.0.54', '127.0.0.55', '127.0.0.56'
 ONCE = 'options timeout:1 attempts:1\n'
@@ -90,17 +90,22 @@ def resolv_worlds():
     yield Config('search1', 'search', resolv='search d1.test\n' + RESOLV)
     yield Config('domain', 'search', resolv='domain d2.test\n' + RESOLV)
     yield Config('search3', 'search', resolv='search d1.test d2.test d3.test\n' + RESOLV)
-    yield Config('search7-root', 'search', resolv='search d1.test d2.test . d3.test d4.test d5.test d6.test d7.test\n'
+    yield Config('search7-root', 'search',
+                 resolv='search d1.test d2.test . d3.test d4.test d5.test d6.test d7.test\n'
                  + RESOLV)
     yield Config('search-dots', 'search', resolv='search d1.test. .d2.test\nsearch d3.test d1.test\n' + RESOLV)
     yield Config('domain-then-search', 'search', resolv='search d1.test\ndomain d2.test\n' + RESOLV)
-    for ndots in (0, 2, 5, 99):
+    for ndots in (0, 2, 5, 15, 16, 99, -1):
         yield Config(f'ndots{ndots}', 'search',
                      resolv=f'search d1.test d2.test\n{RESOLV}options ndots:{ndots}\n')
     for option in ('edns0', 'trust-ad', 'single-request', 'single-request-reopen', 'use-vc', 'no-aaaa', 'inet6',
-                   'no-tld-query', 'no-reload', 'edns0 trust-ad use-vc', 'debug', 'ip6-dotint', 'bogus rotate:3 ndots'):
+                   'no-tld-query', 'no-reload', 'edns0 trust-ad use-vc', 'debug', 'ip6-dotint',
+                   'bogus rotate:3 ndots'):
         yield Config('option ' + option, 'few',
                      resolv=f'search d1.test d2.test\n{RESOLV}options {option}\n')
+    for option in ('attempts:0', 'attempts:-1', 'attempts:99', 'attempts:', 'timeout:0', 'timeout:-1',
+                   'timeout:'):
+        yield Config('odd ' + option, 'dead', resolv=f'{RESOLV}options {option}\n')
     yield Config('no-aaaa names', 'flags', 'names', 'bad', resolv=RESOLV + 'options no-aaaa\n')
     yield Config('comments', 'few', resolv=(
         '# comment\n; comment\n\n   nameserver 127.0.0.99\nnameserver\nnameserver not.an.address\n'
@@ -113,12 +118,13 @@ def resolv_worlds():
         'search ' + ' '.join(f'x{n}{"y" * 50}.test' for n in range(30)) + ' d1.test d2.test\n' + RESOLV
         + '# ' + 'z' * 10000 + '\noptions ' + 'q' * 5000 + ' ndots:1\n'))
     yield Config('no-newline', 'few', resolv=f'search d1.test d2.test\n{ONCE}nameserver {MAIN}')
-    yield Config('sortlist', 'names', 'sort', resolv=RESOLV + 'sortlist 192.0.2.31/255.255.255.255 10.0.0.0 192.0.2.0\n')
+    yield Config('sortlist', 'names', 'sort',
+                 resolv=RESOLV + 'sortlist 192.0.2.31/255.255.255.255 10.0.0.0 192.0.2.0\n')
     yield Config('v6-server', 'few', resolv='nameserver ::1\n' + ONCE, servers={'::1': 'zone'})
     yield Config('v6-scoped-server', 'few', resolv='nameserver fe80::53%lo\n' + ONCE, addresses=['fe80::53/64'],
                  servers={'fe80::53%lo': 'zone'})
-    yield Config('four-servers', 'dead', resolv=''.join(f'nameserver {n}\n' for n in (NOBODY, NOBODY, NOBODY, MAIN))
-                 + ONCE)
+    yield Config('four-servers', 'dead',
+                 resolv=f'nameserver {NOBODY}\n' * 3 + f'nameserver {MAIN}\n' + ONCE)
     yield Config('missing-resolv', 'few', resolv=None, servers={'127.0.0.1': 'zone'})
     yield Config('empty-resolv', 'few', resolv='', servers={'127.0.0.1': 'zone'})
     yield Config('nobody', 'dead', resolv=f'nameserver {NOBODY}\n' + ONCE)
@@ -145,15 +151,19 @@ def server_worlds():
     yield Config('slow-single', slow=('slow',), resolv=RESOLV + 'options single-request\n')
     # It drops questions when a thousand come at once: they are asked again.
     yield Config('unbound', 'names', 'chains', 'large', 'search', 'few', 'odd',
-                 resolv=f'search d1.test\nnameserver {MAIN}\noptions timeout:3 attempts:5\n', servers={SECOND: 'zone'}, unbound=True, rule='cached')
+                 resolv=f'search d1.test\nnameserver {MAIN}\noptions timeout:3 attempts:5\n',
+                 servers={SECOND: 'zone'}, unbound=True, rule='cached')
 
 
 def env_worlds():
-    yield Config('LOCALDOMAIN', 'search', env={'LOCALDOMAIN': 'd2.test d3.test'}, resolv='search d1.test\n' + RESOLV)
+    yield Config('LOCALDOMAIN', 'search', env={'LOCALDOMAIN': 'd2.test d3.test'},
+                 resolv='search d1.test\n' + RESOLV)
     yield Config('LOCALDOMAIN-empty', 'search', env={'LOCALDOMAIN': ''}, resolv='search d1.test\n' + RESOLV)
-    yield Config('RES_OPTIONS', 'search', env={'RES_OPTIONS': 'ndots:3 edns0'}, resolv='search d1.test\n' + RESOLV)
+    yield Config('RES_OPTIONS', 'search', env={'RES_OPTIONS': 'ndots:3 edns0'},
+                 resolv='search d1.test\n' + RESOLV)
     yield Config('RES_OPTIONS-vc', 'few', env={'RES_OPTIONS': 'use-vc no-aaaa'})
-    yield Config('HOSTALIASES', 'search', 'few', env={'HOSTALIASES': '/etc/aliases.test'}, resolv='search d1.test\n'
+    yield Config('HOSTALIASES', 'search', 'few', env={'HOSTALIASES': '/etc/aliases.test'},
+                 resolv='search d1.test\n'
                  + RESOLV)
     yield Config('RESOLV_MULTI', 'hosts', env={'RESOLV_MULTI': 'off', 'RESOLV_HOST_CONF': '/etc/none'})
     yield Config('RESOLV_ADD_TRIM_DOMAINS', 'reverse', 'hosts',
@@ -165,12 +175,14 @@ def env_worlds():
 def switch_worlds():
     for hosts in ('dns files', 'files', 'dns', 'files [NOTFOUND=return] dns', 'files [SUCCESS=continue] dns',
                   'files [!SUCCESS=return] dns',
-                  'dns [!UNAVAIL=return] files', 'dns [TRYAGAIN=return] files', 'dns [UNAVAIL=continue] [NOTFOUND=return] files',
-                  'files [notfound=RETURN]dns', 'files myhostname dns', 'files mdns4_minimal [NOTFOUND=return] dns',
-                  'fake files dns', 'files fake dns', 'files dns fake', 'fake [NOTFOUND=return] dns', 'fake',
-                  'nosuchmodule files dns', 'files nosuchmodule', 'files dns # fake',
-                  'files dns [', 'files [BOGUS=return] dns', 'files files dns', 'resolve [!UNAVAIL=return] files dns',
-                  'FILES DNS', 'db files dns', 'files\tdns', 'compat dns', 'nis files dns', 'dns [NOTFOUND=continue] fake'):
+                  'dns [!UNAVAIL=return] files', 'dns [TRYAGAIN=return] files',
+                  'dns [UNAVAIL=continue] [NOTFOUND=return] files', 'files [notfound=RETURN]dns',
+                  'files myhostname dns', 'files mdns4_minimal [NOTFOUND=return] dns', 'fake files dns',
+                  'files fake dns', 'files dns fake', 'fake [NOTFOUND=return] dns', 'fake',
+                  'nosuchmodule files dns', 'files nosuchmodule', 'files dns # fake', 'files dns [',
+                  'files [BOGUS=return] dns', 'files files dns', 'resolve [!UNAVAIL=return] files dns',
+                  'FILES DNS', 'db files dns', 'files\tdns', 'compat dns', 'nis files dns',
+                  'dns [NOTFOUND=continue] fake'):
         yield Config('hosts: ' + hosts, 'modules', nsswitch=switch(hosts),
                      resolv='search d1.test fake\n' + RESOLV)
     # Not "dns [SUCCESS=merge] files", nor an empty "hosts:": in both glibc 2.36 itself follows wild pointers.
@@ -189,15 +201,19 @@ def hosts_worlds():
     yield Config('empty-hosts', 'few', hosts='')
     yield Config('localhost-v6-only', 'few', 'hosts', 'nulls_and_flags', hosts='::1 localhost lo6\n')
     yield Config('localhost-v4-only', 'few', hosts='127.0.0.1 localhost\n')
-    yield Config('localhost-twice', 'few', 'sort', hosts='127.0.0.1 localhost\n127.0.1.1 localhost box\n::1 localhost\n')
+    yield Config('localhost-twice', 'few', 'sort',
+                 hosts='127.0.0.1 localhost\n127.0.1.1 localhost box\n::1 localhost\n')
     yield Config('multi-off', 'hosts', host_conf='multi off\n')
     yield Config('multi-missing', 'hosts', host_conf=None)
-    yield Config('host-conf', 'hosts', 'few', host_conf='# c\norder bind,hosts\nmulti on\nreorder on\ntrim .hosts\nbogus\n',
+    yield Config('host-conf', 'hosts', 'few',
+                 host_conf='# c\norder bind,hosts\nmulti on\nreorder on\ntrim .hosts\nbogus\n',
                  addresses=V4_NET)
-    yield Config('reorder', 'names', 'sort', host_conf='multi on\nreorder on\n', addresses=['10.1.2.3/24', '10.9.9.1/24'])
+    yield Config('reorder', 'names', 'sort', host_conf='multi on\nreorder on\n',
+                 addresses=['10.1.2.3/24', '10.9.9.1/24'])
     yield Config('trim', 'reverse', 'hosts', 'names', host_conf='multi on\ntrim .x.test\ntrim .hosts, .test\n')
     yield Config('nul-in-hosts', 'few', hosts='10.0.0.1 one.hosts\0 one\n10.0.0.2 dual.hosts\n')
-    yield Config('long-hosts-line', 'few', hosts='10.0.0.1 one.hosts ' + 'x' * 70000 + ' one\n10.0.0.4 dual.hosts\n')
+    yield Config('long-hosts-line', 'few',
+                 hosts='10.0.0.1 one.hosts ' + 'x' * 70000 + ' one\n10.0.0.4 dual.hosts\n')
 
 
 def address_worlds():
@@ -213,8 +229,10 @@ def address_worlds():
     yield Config('6to4', 'sort', device=['203.0.113.1/24', '2002:c000:201::9/48'])
     yield Config('linklocal', 'sort', device=['169.254.1.9/16'])
     for name, gai in (('v4-first', V4_FIRST), ('scopes', SCOPES), ('reload', 'reload yes\n' + V4_FIRST),
-                      ('labels', LABELS.replace('::ffff:0:0/96 4', '::ffff:0:0/96 1')), ('comments', '# c\n\n' + V4_FIRST),
-                      ('garbage', 'precedence\nprecedence x 1\nlabel ::/0\nprecedence ::/0 999999999999\nbogus 1 2\n'),
+                      ('labels', LABELS.replace('::ffff:0:0/96 4', '::ffff:0:0/96 1')),
+                      ('comments', '# c\n\n' + V4_FIRST),
+                      ('garbage', 'precedence\nprecedence x 1\nlabel ::/0\n'
+                                  'precedence ::/0 999999999999\nbogus 1 2\n'),
                       ('one-line', 'precedence ::ffff:0:0/96 100\n')):
         for kind, addresses in (('wide', WIDE), ('narrow', V4_NET + V6_NET)):
             yield Config(f'gai-{name}-{kind}', 'sort', gai=gai, device=addresses)

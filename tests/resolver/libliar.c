@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A resolver that is wrong in one way for each of a few names.  test_same.py preloads it in the library's place, to
- * see that its comparison would find each.
+ * A resolver that is wrong in one way for each of a few names.  test_same.py preloads it in the library's
+ * place, to see that its comparison would find each.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -59,7 +59,8 @@ int getnameinfo(const struct sockaddr *addr, socklen_t length, char *host, sockl
 	return r;
 }
 
-int gethostbyname_r(const char *name, struct hostent *ent, char *buf, size_t size, struct hostent **found, int *herr)
+int gethostbyname_r(const char *name, struct hostent *ent, char *buf, size_t size,
+		    struct hostent **found, int *herr)
 {
 	(void)name, (void)ent, (void)buf, (void)size;
 	*found = NULL;

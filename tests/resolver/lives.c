@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Look-ups among the other things that programs do: fork, close all files, cancel, signals.  test_lives.py runs one
- * of these at a time, plainly and preloaded, against a server which
+ * Look-ups among the other things that programs do: fork, close all files, cancel, signals.  test_lives.py
+ * runs one of these at a time, plainly and preloaded, against a server which
  *
  *     answers hold<n>.x.test only after release.x.test has been asked for, and
  *     answers await<n>.x.test only after n of those have been asked for.
@@ -84,8 +84,8 @@ static void await_child(pid_t child)
 	CHECK_EQ(status, 0);
 }
 
-/* The child looks up while the parent's look-ups are under way.  Not in threads of its own: libc 2.36 would give
- * one the stack of a thread of the parent's, and with it a socket that the parent is listening on. */
+/* The child looks up while the parent's look-ups are under way.  Not in threads of its own: libc 2.36 would
+ * give one the stack of a thread of the parent's, and with it a socket that the parent is listening on. */
 static void *fork_while_held(void *arg)
 {
 	pthread_t threads[CROWD];

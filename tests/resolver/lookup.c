@@ -5,15 +5,16 @@
  *
  *     lookup main|thread|all|each <QUERIES >ANSWERS
  *
- * main: one after the other in the main thread.  thread: one after the other in a pthread.  all: each in
- * a pthread of its own, all at once.  each: likewise, as soon as its line comes, with "." after its answer.  test_same.py
- * writes the queries: a line is a call and its arguments with tabs
- * between, where "-" is NULL and "=text" a string in which \xHH is a byte.
+ * main: one after the other in the main thread.  thread: one after the other in a pthread.  all: each in a
+ * pthread of its own, all at once.  each: likewise, but as soon as its line comes, with "." after its answer.
+ * The tests in Python write the queries: a line is a call and its arguments with tabs between, where "-" is
+ * NULL and "=text" a string in which \xHH is a byte.
  *
- * What is written is what the call promises: errno only where the result says EAI_SYSTEM or NETDB_INTERNAL, h_errno
- * only for a failure (with an _r call also the thread's, which CPython looks at), and "stale" for what the call left as it was before, or returns of it.  Also whether all of
- * an _r call's answer lies in the caller's buffer, and on stderr which successful calls changed errno.  The
- * results go back to libc's own freeaddrinfo: who allocates otherwise would crash here, or under a sanitizer.
+ * What is written is what the call promises: errno only where the result says EAI_SYSTEM or NETDB_INTERNAL,
+ * h_errno only for a failure (with an _r call the thread's, too: CPython looks at that one), and "stale" for
+ * what the call left as it was before, or returns of it.  Also whether all of an _r call's answer lies in the
+ * caller's buffer, and on stderr which successful calls changed errno.  The results go back to libc's own
+ * freeaddrinfo: who allocates otherwise would crash here, or under a sanitizer.
  */
 #include "test.h"
 #include <arpa/inet.h>
@@ -208,7 +209,8 @@ static void run_getaddrinfo(struct query *q, FILE *out)
 	libc_freeaddrinfo(found);
 }
 
-/* getnameinfo FAMILY BYTES PORT SCOPE SALEN HOSTLEN SERVLEN FLAGS; a length of -1 is the natural one, or NULL */
+/* getnameinfo FAMILY BYTES PORT SCOPE SALEN HOSTLEN SERVLEN FLAGS: a length of -1 is the natural one, or
+ * NULL */
 
 static socklen_t make_sockaddr(struct query *q, struct sockaddr_storage *ss)
 {

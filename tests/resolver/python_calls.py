@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What Python's socket module makes of names, in many threads at once.  Prints one line of JSON, by test_lives.py
-compared with that of plain Python."""
+"""What Python's socket module makes of names, in many threads at once.  Prints one line of JSON, which
+test_lives.py compares with that of plain Python."""
 import concurrent.futures
 import json
 import socket
@@ -22,7 +22,8 @@ def look_up(n):
     found = []
     for name in NAMES:
         found.append(outcome(socket.getaddrinfo, name, 'http', type=socket.SOCK_STREAM))
-        found.append(outcome(socket.getaddrinfo, name, 80, socket.AF_INET6, flags=socket.AI_V4MAPPED | socket.AI_CANONNAME))
+        found.append(outcome(socket.getaddrinfo, name, 80, socket.AF_INET6,
+                             flags=socket.AI_V4MAPPED | socket.AI_CANONNAME))
         found.append(outcome(socket.gethostbyname, name))
         found.append(outcome(socket.gethostbyname_ex, name))
         found.append(outcome(socket.getfqdn, name) if name else '')

@@ -80,12 +80,13 @@ def addresses_in_each_way(address):
     return [gni(address), gni(address, flags=NI_NAMEREQD), ghba(address), ghba_r(address)]
 
 
-NUMERIC = ['1.2.3.4', '127.1', '127.0.1', '0x7f.1', '017700000001', '2130706433', '4294967296', '0', '1.2.3.4.5',
-           '1.2.3.256', '1.2.3.4 ', ' 1.2.3.4', '1.2.3.4x', '1.2.3.', '1..2', '.1.2.3', '08', '0x', '0xg',
-           '1.2.3.04', '::', '::1', '::ffff:1.2.3.4', '::1.2.3.4', '2001:DB8::a', 'fe80::1', 'fe80::1%lo',
-           'fe80::1%1', 'fe80::1%nosuch', 'fe80::1%99', 'fe80::1%4294967296', '::1%', '::1%lo', '::1%1',
-           '2001:db8::1%lo', '2001:db8::1%1', 'ff02::1%lo', '[::1]', '1:2:3:4:5:6:7:8:9', ':::', '12345::', '::g',
-           'fe80::1%lo%lo', '1.2.3.4%lo', '::ffff:1.2.3.4%lo', '0.0.0.0', '255.255.255.255', '%lo', 'fe80::%']
+NUMERIC = ['1.2.3.4', '127.1', '127.0.1', '0x7f.1', '017700000001', '2130706433', '4294967296', '0',
+           '1.2.3.4.5', '1.2.3.256', '1.2.3.4 ', ' 1.2.3.4', '1.2.3.4x', '1.2.3.', '1..2', '.1.2.3', '08', '0x',
+           '0xg', '1.2.3.04', '::', '::1', '::ffff:1.2.3.4', '::1.2.3.4', '2001:DB8::a', 'fe80::1',
+           'fe80::1%lo', 'fe80::1%1', 'fe80::1%nosuch', 'fe80::1%99', 'fe80::1%4294967296', '::1%', '::1%lo',
+           '::1%1', '2001:db8::1%lo', '2001:db8::1%1', 'ff02::1%lo', '[::1]', '1:2:3:4:5:6:7:8:9', ':::',
+           '12345::', '::g', 'fe80::1%lo%lo', '1.2.3.4%lo', '::ffff:1.2.3.4%lo', '0.0.0.0', '255.255.255.255',
+           '%lo', 'fe80::%']
 
 
 def numeric():
@@ -146,9 +147,9 @@ def nulls_and_flags():
         yield ghbn2('1.2.3.4', family)
 
 
-NAMES = ['both.x.test', 'v4.x.test', 'v6.x.test', 'none.x.test', 'nowhere.x.test', 'multi.x.test', 'twice.x.test',
-         'mapped.x.test', 'BOTH.x.TEST', 'both.x.test.', 'cname.x.test', 'Cname-Case.x.test', 'deep.er.wild.x.test',
-         'b.wild.x.test', 'there.wild.x.test', 'localhost.x.test']
+NAMES = ['both.x.test', 'v4.x.test', 'v6.x.test', 'none.x.test', 'nowhere.x.test', 'multi.x.test',
+         'twice.x.test', 'mapped.x.test', 'BOTH.x.TEST', 'both.x.test.', 'cname.x.test', 'Cname-Case.x.test',
+         'deep.er.wild.x.test', 'b.wild.x.test', 'there.wild.x.test', 'localhost.x.test']
 
 
 def flags():
@@ -168,8 +169,8 @@ def names():
 
 def idn():
     for name in ('bücher.x.test', 'xn--bcher-kva.x.test', 'canon-idn.x.test', 'both.x.test', 'b\u2024x.test',
-                 'BÜCHER.x.test', 'a_b.x.test', '\u00df.x.test', b'b\xfccher.x.test', 'xn--a.x.test', '\u00fc' * 64,
-                 'bücher.odd.test', '\u2488com', 'x\u200dy.x.test'):
+                 'BÜCHER.x.test', 'a_b.x.test', '\u00df.x.test', b'b\xfccher.x.test', 'xn--a.x.test',
+                 '\u00fc' * 64, 'bücher.odd.test', '\u2488com', 'x\u200dy.x.test'):
         for mask in (0, IDN, IDN | CANONNAME, CANONNAME | CANONIDN, IDN | CANONNAME | CANONIDN, CANONIDN):
             yield gai(name, flags=mask)
     for mask in (0, NI_IDN, NI_IDN | NI_NAMEREQD):
@@ -179,9 +180,10 @@ def idn():
 
 def chains():
     for name in ('cname-v4.x.test', 'cname-v6.x.test', 'cname-dangling.x.test', 'cname-nodata.x.test',
-                 'cname-elsewhere.x.test', 'loop.x.test', 'self.x.test', 'loop-and-a.x.test', 'late-cname.x.test',
-                 'two-cnames.x.test', 'cname-and-a.x.test', 'signed.x.test', 'a.dname.x.test', 'family.x.test',
-                 'unsorted.x.test', *(f'c0-{length}.x.test' for length in (2, 8, 15, 16, 17, 30))):
+                 'cname-elsewhere.x.test', 'loop.x.test', 'self.x.test', 'loop-and-a.x.test',
+                 'late-cname.x.test', 'two-cnames.x.test', 'cname-and-a.x.test', 'signed.x.test',
+                 'a.dname.x.test', 'family.x.test', 'unsorted.x.test',
+                 *(f'c0-{length}.x.test' for length in (2, 8, 15, 16, 17, 30))):
         yield from in_each_way(name)
 
 
@@ -196,11 +198,13 @@ def odd():
                  'dot.inside.odd.test', '-dash.odd.test', 'dash-.odd.test', 'bücher.odd.test', 'a+b.odd.test',
                  'a/b.odd.test', '123.odd.test', '1.2.3.4.odd.test', 'back\\\\slash.odd.test', '*.odd.test',
                  '\\097bc.odd.test', 'back\\slash.odd.test', LONG + '.odd.test', LONG + 'x.odd.test', LONGEST,
-                 'x' + LONGEST, LONGEST + '.', 'x.' * 200, 'x' * 1000, '.', '..', '', ' ', 'a..b', '.a', 'a.', 'top',
-                 'top.', 'top-nodata', 'top-nodata.', 'v4.x.test..', 'tab\there.odd.test', 'new\nline.odd.test',
-                 'nowhere', 'nowhere.', 'localhost', 'localhost.', 'foo.localhost', 'x.test%lo', 'v4.x.test%lo'):
+                 'x' + LONGEST, LONGEST + '.', 'x.' * 200, 'x' * 1000, '.', '..', '', ' ', 'a..b', '.a', 'a.',
+                 'top', 'top.', 'top-nodata', 'top-nodata.', 'v4.x.test..', 'tab\there.odd.test',
+                 'new\nline.odd.test', 'nowhere', 'nowhere.', 'localhost', 'localhost.', 'foo.localhost',
+                 'x.test%lo', 'v4.x.test%lo'):
         yield from in_each_way(name)
-    for word in ('under', 'space', 'dot', 'dash', 'high', 'nul', 'star', 'paren', 'newline', 'plus', 'upper', 'root'):
+    for word in ('under', 'space', 'dot', 'dash', 'high', 'nul', 'star', 'paren', 'newline', 'plus', 'upper',
+                 'root'):
         yield from in_each_way(f'to-{word}.odd.test')
 
 
@@ -208,8 +212,8 @@ def bad():
     for code in RCODES:
         for name in (f'{code}.bad.test', f'a-{code}.bad.test', f'{code}-aaaa.bad.test'):
             yield from in_each_way(name)
-    for name in (*WRONG_FIRST, 'tc', 'tc-part', 'tc-close', 'other-owner', 'other-class', 'bad-pointer', 'bad-length',
-                 'rcode6', 'servfail-empty', 'a-tc', 'a3', 'a5', 'aaaa4', 'empty-cname'):
+    for name in (*WRONG_FIRST, 'tc', 'tc-part', 'tc-close', 'other-owner', 'other-class', 'bad-pointer',
+                 'bad-length', 'rcode6', 'servfail-empty', 'a-tc', 'a3', 'a5', 'aaaa4', 'empty-cname'):
         yield from in_each_way(f'{name}.bad.test')
 
 
@@ -234,15 +238,16 @@ def nameinfo():
         for address in ('192.0.2.1', '192.0.2.250', '::1', '192.0.2.18', '10.0.0.1'):
             for port in (80, 0, 53, 12345, 69):
                 yield gni(address, port, mask)
-    for host, serv in ((0, 0), (-1, -1), (-1, 32), (32, -1), (1, 32), (5, 32), (9, 32), (10, 32), (11, 32), (12, 32),
-                       (32, 1), (32, 2), (32, 3), (32, 4), (32, 5), (0, 32), (32, 0)):
+    for host, serv in ((0, 0), (-1, -1), (-1, 32), (32, -1), (1, 32), (5, 32), (9, 32), (10, 32), (11, 32),
+                       (12, 32), (32, 1), (32, 2), (32, 3), (32, 4), (32, 5), (0, 32), (32, 0)):
         for mask in (0, NI_NUMERICHOST, NI_NUMERICSERV, NI_NAMEREQD):
             yield gni('192.0.2.1', 80, mask, host=host, serv=serv)
             yield gni('192.0.2.250', 8, mask, host=host, serv=serv)
     for host in (1, 4, 5, 8, 9, 12):
         yield gni('fe80::5', 0, NI_NUMERICHOST, scope=1, host=host)
         yield gni('fe80::6', 0, 0, scope=1, host=host)
-    for address in ('fe80::5', 'fe80::6', 'ff02::1', '2001:db8::1', '2001:db8::77', '::1', 'ff0e::1', 'fec0::9'):
+    for address in ('fe80::5', 'fe80::6', 'ff02::1', '2001:db8::1', '2001:db8::77', '::1', 'ff0e::1',
+                    'fec0::9'):
         for scope in (0, 1, 99, 0xffffffff):
             yield gni(address, 0, 0, scope=scope)
             yield gni(address, 0, NI_NUMERICHOST, scope=scope)
@@ -265,7 +270,8 @@ def bad_addresses():
     for data, length, family in (('7f000001', 4, AF_INET), ('7f000001', 3, AF_INET), ('7f000001', 5, AF_INET),
                                  ('7f000001', 4, AF_INET6), ('00' * 16, 16, AF_INET), ('7f000001', 4, 0),
                                  ('7f000001', 4, 99), ('7f000001', 4, AF_UNIX), ('', 0, AF_INET),
-                                 ('00' * 16, 16, AF_INET6), ('00' * 15, 15, AF_INET6), ('00' * 16, 17, AF_INET6)):
+                                 ('00' * 16, 16, AF_INET6), ('00' * 15, 15, AF_INET6),
+                                 ('00' * 16, 17, AF_INET6)):
         yield f'gethostbyaddr\t{data}\t{length}\t{int(family)}'
         yield f'gethostbyaddr_r\t+64\t{data}\t{length}\t{int(family)}'
 
@@ -297,32 +303,34 @@ def between():
             yield call(*rest, str(size))
 
 
-HOSTS = ['localhost', 'localhost.localdomain', 'ip6-localhost', 'one.hosts', 'one', 'alias1', 'alias2', 'dup.hosts',
-         'dup', 'dup2', 'dual.hosts', 'dual', 'v4only-alias', 'upper.hosts', 'UPPER.HOSTS', 'mixedcase', 'MIXEDcase',
-         'commented.hosts', 'alias-in-comment', 'spaced.hosts', 'tab-alias', 'mapped.hosts', 'mapped6.hosts',
-         'scoped.hosts', 'scoped', 'noscope.hosts', 'both.x.test', 'bad.hosts', 'bad2.hosts', 'trailing.hosts',
-         'trailing.hosts.', 'one.hosts.', 'dotted', 'dotted.', 'under_score.hosts', '-dash.hosts', 'reverse.hosts',
-         'only6.hosts', 'loop6', 'short.hosts', 'hex.hosts', 'octal.hosts', 'many.hosts', 'many39', 'last.hosts',
-         'last', 'v6.hosts', 'sixty.hosts', '10.0.0.77', 'no.name', 'crlf.hosts', 'crlf', 'twice.hosts', 'v4.x.test',
-         'mixed.order', 'mcast.hosts', 'ctrl.hosts', 'percent.hosts']
+HOSTS = ['localhost', 'localhost.localdomain', 'ip6-localhost', 'one.hosts', 'one', 'alias1', 'alias2',
+         'dup.hosts', 'dup', 'dup2', 'dual.hosts', 'dual', 'v4only-alias', 'upper.hosts', 'UPPER.HOSTS',
+         'mixedcase', 'MIXEDcase', 'commented.hosts', 'alias-in-comment', 'spaced.hosts', 'tab-alias',
+         'mapped.hosts', 'mapped6.hosts', 'scoped.hosts', 'scoped', 'noscope.hosts', 'both.x.test', 'bad.hosts',
+         'bad2.hosts', 'trailing.hosts', 'trailing.hosts.', 'one.hosts.', 'dotted', 'dotted.',
+         'under_score.hosts', '-dash.hosts', 'reverse.hosts', 'only6.hosts', 'loop6', 'short.hosts',
+         'hex.hosts', 'octal.hosts', 'many.hosts', 'many39', 'last.hosts', 'last', 'v6.hosts', 'sixty.hosts',
+         '10.0.0.77', 'no.name', 'crlf.hosts', 'crlf', 'twice.hosts', 'v4.x.test', 'mixed.order', 'mcast.hosts',
+         'ctrl.hosts', 'percent.hosts']
 
 
 def hosts():
     for name in HOSTS:
         yield from in_each_way(name)
         yield gai(name, flags=V4MAPPED | CANONNAME, family=AF_INET6)
-    for address in ('10.0.0.1', '10.0.0.2', '10.0.0.4', '2001:db8::10', '::ffff:10.0.0.8', '10.0.0.8', '10.0.0.9',
-                    '127.0.0.1', '::1', 'fe80::1', '10.0.0.60', '127.0.1.1', '::2', '10.0.0.99', '10.0.0.10',
-                    '10.0.0.20', '10.0.0.21', '10.0.0.22', '10.0.0.30'):
+    for address in ('10.0.0.1', '10.0.0.2', '10.0.0.4', '2001:db8::10', '::ffff:10.0.0.8', '10.0.0.8',
+                    '10.0.0.9', '127.0.0.1', '::1', 'fe80::1', '10.0.0.60', '127.0.1.1', '::2', '10.0.0.99',
+                    '10.0.0.10', '10.0.0.20', '10.0.0.21', '10.0.0.22', '10.0.0.30'):
         yield from addresses_in_each_way(address)
         yield gni(address, flags=NI_NOFQDN)
 
 
 def search():
     for name in ('all', 'all.', 'only1', 'only2', 'only3', 'only7', 'late', 'nodata-first', 'nodata-only',
-                 'servfail-first', 'servfail-only', 'refused-first', 'nosuch', 'nosuch.', 'a.b', 'a.b.', 'a.b.c',
-                 'dotted.only', 'bare', 'bare.', 'cname', 'v6', 'both.x.test', 'both.x.test.', 'all.d2.test', 'both',
-                 'nosuch.x.test', 'dual', 'localhost', 'x.test.servfail-only', 'servfail.bad.test', 'none.x.test'):
+                 'servfail-first', 'servfail-only', 'refused-first', 'nosuch', 'nosuch.', 'a.b', 'a.b.',
+                 'a.b.c', 'dotted.only', 'bare', 'bare.', 'cname', 'v6', 'both.x.test', 'both.x.test.',
+                 'all.d2.test', 'both', 'nosuch.x.test', 'dual', 'localhost', 'x.test.servfail-only',
+                 'servfail.bad.test', 'none.x.test'):
         yield from in_each_way(name)
     for address in ('192.0.2.17', '192.0.2.18', '192.0.2.1', '192.0.2.3', '192.0.2.30'):
         yield gni(address, flags=NI_NOFQDN)
@@ -332,8 +340,8 @@ def search():
 def few():
     """For worlds in which only one thing is different."""
     for name in ('both.x.test', 'v4.x.test', 'v6.x.test', 'none.x.test', 'nowhere.x.test', 'cname.x.test',
-                 'fifty.x.test', 'one.hosts', 'dual.hosts', 'localhost', 'tc.bad.test', 'servfail.bad.test', 'all',
-                 'only2', 'under_score.odd.test', 'a-servfail.bad.test'):
+                 'fifty.x.test', 'one.hosts', 'dual.hosts', 'localhost', 'tc.bad.test', 'servfail.bad.test',
+                 'all', 'only2', 'under_score.odd.test', 'a-servfail.bad.test'):
         yield from in_each_way(name)
         yield gai(name, flags=ADDRCONFIG | V4MAPPED, family=AF_INET6)
     for address in ('192.0.2.1', '192.0.2.250', '2001:db8::1', '10.0.0.1', '::1'):
@@ -368,8 +376,8 @@ def sort():
 
 def modules():
     for name in ('v4.x.test', 'one.hosts', 'nowhere.x.test', 'one.fake', 'both.fake', 'v6.fake', 'again.fake',
-                 'fail.fake', 'unavail.fake', 'nodata.fake', 'localhost', 'both.x.test', 'dual.hosts', 'box.test',
-                 'box', '_gateway', 'printer.local'):
+                 'fail.fake', 'unavail.fake', 'nodata.fake', 'localhost', 'both.x.test', 'dual.hosts',
+                 'box.test', 'box', '_gateway', 'printer.local'):
         yield from in_each_way(name)
     for address in ('192.0.2.1', '10.0.0.1', '192.0.2.250', '192.0.6.1', '127.0.0.2'):
         yield from addresses_in_each_way(address)

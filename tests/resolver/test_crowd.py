@@ -65,7 +65,8 @@ class Crowd(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.gate = Gate()
-        cls.world = world.World({'resolv.conf': f'nameserver {configs.MAIN}\noptions timeout:{PATIENCE} attempts:4\n',
+        options = f'options timeout:{PATIENCE} attempts:4\n'
+        cls.world = world.World({'resolv.conf': f'nameserver {configs.MAIN}\n{options}',
                                  'nsswitch.conf': configs.NSSWITCH, 'hosts': '127.0.0.1 localhost\n'},
                                 {(configs.MAIN, 53): 'zone'}, cls.gate, Zone())
         cls.world.start()
@@ -84,7 +85,8 @@ class Crowd(unittest.TestCase):
                 output, _ = process.communicate(timeout=world.HANG)
             finally:
                 process.kill()
-        self.assertEqual(process.returncode, 0, f'{gate.most} of {CROWD} were in flight at once\n{output[-2000:]}')
+        self.assertEqual(process.returncode, 0,
+                         f'{gate.most} of {CROWD} were in flight at once\n{output[-2000:]}')
         self.assertEqual(gate.rounds, ROUNDS)
         return gate.tasks
 

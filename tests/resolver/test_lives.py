@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 # timeout: 180
-"""Look-ups in the life of a program: configuration that changes under it, fork, closed files, cancellation, signals,
-and Python's calls.  Each is done with libc alone and under libsyncless.so, with the same outcome."""
+"""Look-ups in the life of a program: configuration that changes under it, fork, closed files, cancellation,
+signals, and Python's calls.  Each is done with libc alone and under libsyncless.so, with the same outcome."""
 import json
 import os
 import re
@@ -166,8 +166,9 @@ class Lives(World):
     def run_life(self, name):
         told = []
         for env in (world.plain_env(), world.green_env()):
-            done = subprocess.run([os.path.join(world.PROGRAMS, 'lives'), name], env=env, stdin=subprocess.DEVNULL,
-                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=world.HANG)
+            done = subprocess.run([os.path.join(world.PROGRAMS, 'lives'), name], env=env,
+                                  stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                  text=True, timeout=world.HANG)
             side = 'green' if 'LD_PRELOAD' in env else 'plain'
             self.assertEqual(done.returncode, 0, f'{side}: {done.stdout}')
             told.append(done.stdout)
@@ -190,8 +191,9 @@ for each in ('fork_while_held', 'fork_then_both', 'close_each', 'close_by_range'
 class Python(World):
     def test_socket_module(self):
         script = os.path.join(world.HERE, 'python_calls.py')
-        told = [subprocess.run([*launcher, sys.executable, script], env=world.plain_env(), stdin=subprocess.DEVNULL,
-                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=world.HANG)
+        told = [subprocess.run([*launcher, sys.executable, script], env=world.plain_env(),
+                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                               text=True, timeout=world.HANG)
                 for launcher in ([], [os.path.join(world.BUILD, 'syncless'), 'run'])]
         for done in told:
             self.assertEqual((done.returncode, done.stderr), (0, ''))

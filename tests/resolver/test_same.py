@@ -3,22 +3,23 @@
 # timeout: 300
 """The resolver gives what glibc's gives: same results, same codes, same order.
 
-In each world of configs.py the queries of its groups are made by lookup.c: once with libc alone, whose answers are
-the oracle, then under libsyncless.so in one green thread, one after the other, and in a green thread each, all
-at once.  Queries that time out are made all at once by libc's side, too.
+In each world of configs.py the queries of its groups are made by lookup.c: once with libc alone, whose
+answers are the oracle, then under libsyncless.so in one green thread, one after the other, and in a green
+thread each, all at once.  Queries that time out are made all at once by libc's side, too.
 
 Where glibc itself promises less than one answer, less is compared, by the world's rule:
 
     same     the text is the same
-    between  buffers neither too small for the answer nor ample: libc's own need for room is its own, so ERANGE
-             and the right answer are both right
+    between  buffers neither too small for the answer nor ample: libc's own need for room is its own, so
+             ERANGE and the right answer are both right
     cached   what the scripted server saw is not compared, for the one between remembers
-    either   `options rotate` begins at a random server: an answer is one of those that libc gave, and all of them come
+    either   `options rotate` begins at a random server: an answer is one of those that libc gave, and
+             all of them come
 
-What libc leaves to chance ("stale": a code that it takes from errno though nothing has set it) matches anything.
-errno is not touched by a successful call that asked somebody; libc itself makes no such promise.
+What libc leaves to chance ("stale": a code that it takes from errno though nothing has set it) matches
+anything.  errno is not touched by a successful call that asked somebody; libc itself makes no such promise.
 
-Before the work, the comparison itself is put to the test: liar.c, preloaded instead of the library,
+Before the work, the comparison itself is put to the test: libliar.c, preloaded instead of the library,
 changes an order, a code, a name and an errno, and each must be found.
 
     test_same.py [WORLD...]     only these; -v shows each answer
@@ -158,7 +159,8 @@ def differences(found, rule):
             if rule == 'either':
                 is_right = answer in found['plain']
             elif rule == 'between':
-                is_right = answer in (right, ample(query, found)) or ' ERANGE NULL NETDB_INTERNAL ERANGE' in answer
+                is_right = answer in (right,
+                                      ample(query, found)) or ' ERANGE NULL NETDB_INTERNAL ERANGE' in answer
             else:
                 is_right = matches(answer, right)
             if not is_right:
@@ -179,7 +181,8 @@ def show(name, wrong, error, most):
     for side, *difference in wrong:
         sides[tuple(str(part) for part in difference)].append(side)
     for query, right, answer in list(sides)[:most]:
-        print(f'  {" ".join(sides[query, right, answer])}: {query!r}\n    libc:  ' + right.replace('\n', '\n       ')
+        print(f'  {" ".join(sides[query, right, answer])}: {query!r}\n    libc:  ' + right.replace('\n',
+                                                                                                   '\n       ')
               + '\n    here:  ' + answer.replace('\n', '\n       '))
     if len(sides) > most:
         print(f'  and {len(sides) - most} more (test_same.py -v {name!r} shows them)')
@@ -223,11 +226,12 @@ def serve():
 
 
 def lie_inside():
-    here = world.World({'hosts': LIE_HOSTS, 'nsswitch.conf': 'hosts: files\nservices: files\n', 'resolv.conf': '',
-                        'host.conf': 'multi on\n'})
+    here = world.World({'hosts': LIE_HOSTS, 'nsswitch.conf': 'hosts: files\nservices: files\n',
+                        'resolv.conf': '', 'host.conf': 'multi on\n'})
     lines = [line for _, line in LIES]
     found = {'queries': lines, 'asked': {side: {} for side in SIDES}}
-    liar = world.plain_env(LD_PRELOAD=world.preload().replace(world.SHIM, os.path.join(world.PROGRAMS, 'libliar.so')))
+    liar = world.plain_env(LD_PRELOAD=world.preload().replace(world.SHIM,
+                                                              os.path.join(world.PROGRAMS, 'libliar.so')))
     for side, env in (('plain', world.plain_env()), ('thread', liar), ('all', liar)):
         found[side], found[side + ' touched'] = ask(lines, 'main', env)
     here.close()

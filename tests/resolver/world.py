@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """A world of our own for look-ups: namespaces with their own /etc, addresses and DNS servers.
 
-enter() runs the calling script again inside fresh user, mount and network namespaces; a World, made there, lays out the
-files and starts the servers.  Nothing of it is seen outside, and all of it goes with the process: /etc is a tmpfs
-with copies of the few files of the machine's that programs need.
+enter() runs the calling script again inside fresh mount and network namespaces (and, for who is not root, a
+user namespace); a World, made there, lays out the files and starts the servers.  Nothing of it is seen
+outside, and all of it goes with the process: /etc is a tmpfs with copies of the few files of the machine's
+that programs need.
 """
 import contextlib
 import ctypes
@@ -71,7 +72,8 @@ def unshare_command():
     for words in ([], users) if os.geteuid() == 0 else (users,):
         command = ['unshare', *words, '--mount', '--net', '--']
         done = subprocess.run([*command, 'sh', '-c', 'mount -t tmpfs none /mnt && ip link set lo up'],
-                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              text=True)
         if done.returncode == 0:
             return command, None
     return None, 'namespaces are refused here: ' + done.stdout.strip().replace('\n', '; ')
@@ -106,7 +108,8 @@ def preload():
 
 def plain_env(**extra):
     env = {name: value for name, value in os.environ.items()
-           if name not in ('LD_PRELOAD', 'LOCALDOMAIN', 'RES_OPTIONS', 'HOSTALIASES') and not name.startswith('LC_')}
+           if name not in ('LD_PRELOAD', 'LOCALDOMAIN', 'RES_OPTIONS',
+                           'HOSTALIASES') and not name.startswith('LC_')}
     env.update({'LC_ALL': 'C.UTF-8'}, **extra)
     return env
 
@@ -116,7 +119,7 @@ def green_env(**extra):
 
 
 class World:
-    """Files, addresses and servers.  files: a name in /etc and its text, or None for one that must be missing."""
+    """Files, addresses and servers.  files: names in /etc and their text, or None for one that is missing."""
 
     def __init__(self, files, servers=(), on_question=None, zone=None):
         self.closing = contextlib.ExitStack()

@@ -39,7 +39,8 @@ def ordinary(zone):
              '::1', 'fec0::1', '3ffe::1', '2001:db8:ffff::1', '::192.0.2.1', 'ff0e::1')
     zone.add('sort-mapped.x.test', 'A', '192.0.2.1', '10.1.1.1')
     zone.add('sort-mapped.x.test', 'AAAA', '::ffff:192.0.2.9', '::ffff:127.0.0.1', '2001:db8:1::9')
-    zone.add('prefix.x.test', 'AAAA', '2001:db8:2::1', '2001:db8:1:1::1', '2001:db8:1:0:1::1', '2001:db8:1::1:5')
+    zone.add('prefix.x.test', 'AAAA', '2001:db8:2::1', '2001:db8:1:1::1', '2001:db8:1:0:1::1',
+             '2001:db8:1::1:5')
     zone.add('prefix.x.test', 'A', '10.1.3.1', '10.200.0.1', '10.1.2.200', '192.168.1.1')
 
 
