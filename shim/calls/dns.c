@@ -19,12 +19,21 @@
 #include "offload.h"
 #include "settings.h"
 
-/* What each lookup starts with.  run() leaves the result and the worker's errno in it. */
+/* What each lookup starts with.  run() leaves the result in it, and the worker's errno and h_errno. */
 struct lookup {
 	struct offload_job job;
 	int result;
 	int err;
+	int thread_herr; /* NO_WORD: libc has not touched it */
 };
+
+#define NO_WORD (-77)
+
+static void note_errors(struct lookup *l)
+{
+	l->err = errno;
+	l->thread_herr = h_errno;
+}
 
 static void free_job(struct offload_job *job)
 {
@@ -40,6 +49,8 @@ static void run_lookup(struct coro *me, struct lookup *l, const char *why)
 		green_act_on_cancel(me);
 	if (r < 0)
 		l->job.run(&l->job);
+	if (l->thread_herr != NO_WORD)
+		h_errno = l->thread_herr;
 }
 
 /* getaddrinfo */
@@ -108,8 +119,9 @@ static void run_addr(struct offload_job *job)
 {
 	struct addr_lookup *a = CONTAINER_OF(job, struct addr_lookup, l.job);
 
+	h_errno = NO_WORD;
 	a->l.result = libc.getaddrinfo(a->node, a->service, a->has_hints ? &a->hints : NULL, &a->found);
-	a->l.err = errno;
+	note_errors(&a->l);
 }
 
 static void abandon_addr(struct offload_job *job)
@@ -190,9 +202,10 @@ static void run_name(struct offload_job *job)
 {
 	struct name_lookup *n = CONTAINER_OF(job, struct name_lookup, l.job);
 
+	h_errno = NO_WORD;
 	n->l.result = libc.getnameinfo((struct sockaddr *)&n->addr, n->addr_len, n->host, n->host_len,
 				       n->service, n->service_len, n->flags);
-	n->l.err = errno;
+	note_errors(&n->l);
 }
 
 static struct name_lookup *name_lookup(const struct sockaddr *addr, socklen_t addr_len, bool host,
@@ -360,10 +373,11 @@ static void run_host(struct offload_job *job)
 {
 	struct host_lookup *h = CONTAINER_OF(job, struct host_lookup, l.job);
 
+	h_errno = NO_WORD;
 	do
 		h->l.result = ask(h);
 	while (h->l.result == ERANGE && h->grows && grow(h));
-	h->l.err = errno;
+	note_errors(&h->l);
 }
 
 static void free_host(struct host_lookup *h)

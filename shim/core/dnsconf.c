@@ -66,7 +66,7 @@ static void set_option(struct dnsconf *conf, const char *word)
 	};
 
 	if (starts_with(word, "ndots:"))
-		conf->ndots = capped(word + 6, NDOTS_MAX);
+		conf->ndots = capped(word + 6, NDOTS_MAX) & NDOTS_MAX; /* libc keeps four bits of it */
 	else if (starts_with(word, "timeout:"))
 		conf->timeout_s = capped(word + 8, TIMEOUT_MAX);
 	else if (starts_with(word, "attempts:"))
@@ -316,12 +316,14 @@ void dnsconf_put(struct dnsconf *conf)
 	free(conf);
 }
 
-enum { RESOLV, NSSWITCH, HOSTCONF, GAICONF, NFILES };
+/* The last two are read once in a process, as by libc. */
+enum { RESOLV, NSSWITCH, NWATCHED, HOSTCONF = NWATCHED, GAICONF, NFILES };
 
 static const char *const paths[NFILES] = { "/etc/resolv.conf", "/etc/nsswitch.conf", "/etc/host.conf",
 					   "/etc/gai.conf" };
-static struct textfile_id ids[NFILES];
+static struct textfile_id ids[NWATCHED];
 static struct dnsconf *in_force;
+static struct dnsconf *read_once; /* of which the flags of those two files count */
 
 static bool says_something(char *text, size_t len)
 {
@@ -350,11 +352,11 @@ static int parse_file(struct dnsconf *conf, int which, char *text, size_t len)
 	}
 }
 
-static int read_files(struct dnsconf *conf)
+static int read_files(struct dnsconf *conf, int from, int to)
 {
 	int r = 0;
 
-	for (int i = 0; i < NFILES && r == 0; i++) {
+	for (int i = from; i < to && r == 0; i++) {
 		size_t len = 0;
 		int err = 0;
 		char *text = textfile_read(paths[i], &len, &err);
@@ -395,11 +397,26 @@ static int apply_environment(struct dnsconf *conf)
 	return r == 0 && options ? dnsconf_parse_options(conf, options) : r;
 }
 
+static int add_read_once(struct dnsconf *conf)
+{
+	if (!read_once && (read_once = dnsconf_default()) && read_files(read_once, NWATCHED, NFILES) < 0) {
+		dnsconf_put(read_once);
+		read_once = NULL;
+	}
+	if (!read_once)
+		return -ENOMEM;
+	conf->multi = read_once->multi;
+	conf->sorted_by_libc = read_once->sorted_by_libc;
+	conf->for_libc |= read_once->for_libc;
+	return 0;
+}
+
 static struct dnsconf *load(void)
 {
 	struct dnsconf *conf = dnsconf_default();
 
-	if (conf && (read_files(conf) < 0 || apply_environment(conf) < 0 || complete(conf) < 0)) {
+	if (conf && (read_files(conf, 0, NWATCHED) < 0 || add_read_once(conf) < 0 ||
+		     apply_environment(conf) < 0 || complete(conf) < 0)) {
 		dnsconf_put(conf);
 		conf = NULL;
 	}
@@ -408,11 +425,11 @@ static struct dnsconf *load(void)
 
 struct dnsconf *dnsconf_get(void)
 {
-	struct textfile_id now[NFILES];
+	struct textfile_id now[NWATCHED];
 	struct dnsconf *fresh;
 	int saved = errno;
 
-	for (int i = 0; i < NFILES; i++)
+	for (int i = 0; i < NWATCHED; i++)
 		textfile_identify(paths[i], &now[i]);
 	if (!in_force || memcmp(now, ids, sizeof(now)) != 0) {
 		fresh = load();

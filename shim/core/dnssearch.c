@@ -24,6 +24,12 @@ struct search {
 	bool servfail; /* the last one came to nothing because of a server, not for want of one */
 };
 
+/* The caller's h_errno follows, as in libc: programs look at it after calls that have an argument for it, too. */
+static void note(struct search *s, int herr)
+{
+	s->herr = h_errno = herr;
+}
+
 static bool answered(const struct dns_reply *r)
 {
 	return r->wire && r->len >= DNS_HEADER_LEN;
@@ -66,14 +72,15 @@ static bool ask(struct search *s, const char *name)
 	s->err = 0;
 	s->servfail = false;
 	if (!dns_send(s->me, s->conf, name, hidden ? &ipv4 : s->types, s->n, s->replies, &sent, s->why)) {
-		s->herr = sent.no_name ? NO_RECOVERY : TRY_AGAIN;
+		/* libc has room for a whole message there, and reads what is not in a short one as no data. */
+		note(s, sent.no_name ? NO_RECOVERY : hidden && sent.garbage ? NO_DATA : TRY_AGAIN);
 		s->err = sent.err;
 		s->servfail = sent.servfail;
 		return false;
 	}
 	if (!hidden && (has_data(&s->replies[0]) || has_data(&s->replies[1])))
 		return true;
-	s->herr = herr_of(s);
+	note(s, herr_of(s));
 	s->servfail = s->herr == TRY_AGAIN;
 	return false;
 }
@@ -83,7 +90,7 @@ static bool ask_in_domain(struct search *s, const char *name, const char *domain
 	char full[NS_MAXDNAME];
 
 	if (strlen(name) + strlen(domain) + 2 >= sizeof(full)) {
-		s->herr = NO_RECOVERY;
+		note(s, NO_RECOVERY);
 		return false;
 	}
 	strcpy(stpcpy(stpcpy(full, name), "."), domain);
@@ -96,7 +103,7 @@ static bool ask_as_is(struct search *s, const char *name)
 
 	if (len > 0 && len < NS_MAXDNAME)
 		return ask(s, name);
-	s->herr = NO_RECOVERY;
+	note(s, NO_RECOVERY);
 	return false;
 }
 
@@ -119,7 +126,7 @@ static enum walk walk_domains(struct search *s, const char *name, struct walked 
 		if (ask_in_domain(s, name, domain))
 			return WALK_FOUND;
 		if (s->err == ECONNREFUSED) {
-			s->herr = TRY_AGAIN;
+			note(s, TRY_AGAIN);
 			return WALK_NO_SERVER;
 		}
 		servfail = s->herr == TRY_AGAIN && s->servfail;
@@ -141,7 +148,7 @@ static bool search(struct search *s, const char *name)
 
 	for (const char *p = name; *p; p++)
 		dots += *p == '.';
-	s->herr = HOST_NOT_FOUND;
+	note(s, HOST_NOT_FOUND);
 	if (absolute || dots >= s->conf->ndots) {
 		if (ask_as_is(s, name))
 			return true;
@@ -159,11 +166,11 @@ static bool search(struct search *s, const char *name)
 	if (!tried && !w.root && (dots || !w.searched || !s->conf->no_tld_query) && ask_as_is(s, name))
 		return true;
 	if (tried)
-		s->herr = first_herr;
+		note(s, first_herr);
 	else if (w.nodata)
-		s->herr = NO_DATA;
+		note(s, NO_DATA);
 	else if (w.servfail)
-		s->herr = TRY_AGAIN;
+		note(s, TRY_AGAIN);
 	return false;
 }
 

@@ -216,6 +216,7 @@ bool dns_send(struct coro *me, const struct dnsconf *conf, const char *name, con
 		sent->err = s.tcp_err;
 	else
 		sent->err = s.heard ? ETIMEDOUT : ECONNREFUSED;
+	sent->garbage = first_of(&s, REPLY_GARBAGE) != NULL;
 	dns_drop_replies(replies);
 	return false;
 }

@@ -11,6 +11,7 @@
 struct dns_sent {
 	int err;       /* why there is no reply, as errno: ETIMEDOUT, ECONNREFUSED, …; 0: a server hung up */
 	bool no_name;  /* the name cannot be asked for */
+	bool garbage;  /* what came last was too short for a message */
 	bool servfail; /* the last error that a server gave was SERVFAIL */
 };
 
