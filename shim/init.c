@@ -17,6 +17,7 @@
 #include "offload.h"
 #include "python.h"
 #include "resolver.h"
+#include "routine.h"
 #include "settings.h"
 #include "sigmask.h"
 #include "switch.h"
@@ -61,6 +62,7 @@ FORKED static void after_fork_child(void)
 	body_after_fork_child();
 	loop_after_fork_child();
 	resolver_after_fork_child();
+	routine_after_fork_child();
 	sig_after_fork_child(me);
 	atomic_store(&green_alive, 0);
 	python_after_fork_child();
@@ -83,7 +85,8 @@ static void start(int argc, char **argv, char **env)
 	int err;
 
 	(void)argc, (void)argv;
-	err = libc_bind(&missing); /* before all else: a sanitizer intercepts strcmp, and is brought up by that */
+	err = libc_bind(
+		&missing); /* before all else: a sanitizer intercepts strcmp, and is brought up by that */
 	settings_read(env);
 	if (err < 0) {
 		say("this libc has no %s; threads stay native", missing);

@@ -91,7 +91,7 @@ static int wait_on(pthread_cond_t *c, pthread_mutex_t *m, struct app_time limit,
 	err = pthread_mutex_lock(m);
 	errno = saved;
 	if (r == -ECANCELED)
-		green_act_on_cancel(w->co);
+		r = coro_ended_early(w->co);
 	if (r == -ETIMEDOUT && nap != NEVER && !app_time_has_come(limit))
 		r = 0;
 	return err ? err : -r;

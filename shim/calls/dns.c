@@ -40,17 +40,19 @@ static void free_job(struct offload_job *job)
 	free(job);
 }
 
-/* Runs it on a worker, or here if there is none.  It is the caller's again. */
-static void run_lookup(struct coro *me, struct lookup *l, const char *why)
+/* Runs it on a worker, or here if there is none.  0: it is the caller's again.  Else an error number: the caller was
+ * ended early and has lost it. */
+static int run_lookup(struct coro *me, struct lookup *l, const char *why)
 {
 	int r = offload_run(me, &l->job, OFFLOAD_SHORT, NEVER, WAITQ_CANCEL, why);
 
 	if (r == -ECANCELED)
-		green_act_on_cancel(me);
+		return -coro_ended_early(me);
 	if (r < 0)
 		l->job.run(&l->job);
 	if (l->thread_herr != NO_WORD)
 		h_errno = l->thread_herr;
+	return 0;
 }
 
 /* getaddrinfo */
@@ -160,7 +162,11 @@ static int addrinfo_by_worker(struct coro *me, const char *node, const char *ser
 
 	if (!a)
 		return EAI_MEMORY;
-	run_lookup(me, &a->l, "getaddrinfo");
+	r = run_lookup(me, &a->l, "getaddrinfo");
+	if (r) {
+		errno = r;
+		return EAI_SYSTEM;
+	}
 	r = a->l.result;
 	if (r == 0)
 		*found = a->found;
@@ -235,7 +241,11 @@ static int nameinfo_by_worker(struct coro *me, const struct sockaddr *addr, sock
 
 	if (!n)
 		return EAI_MEMORY;
-	run_lookup(me, &n->l, "getnameinfo");
+	r = run_lookup(me, &n->l, "getnameinfo");
+	if (r) {
+		errno = r;
+		return EAI_SYSTEM;
+	}
 	r = n->l.result;
 	if (r != 0)
 		errno = n->l.err;
@@ -453,7 +463,11 @@ static int host_by_worker_r(struct coro *me, const struct host_query *q, struct 
 		*herr = NETDB_INTERNAL;
 		return errno = ENOMEM;
 	}
-	run_lookup(me, &h->l, why);
+	r = run_lookup(me, &h->l, why);
+	if (r) {
+		*herr = NETDB_INTERNAL;
+		return errno = r;
+	}
 	r = h->l.result;
 	*herr = h->herr;
 	if (h->found) {
@@ -516,13 +530,19 @@ static struct hostent *host_by_worker(struct coro *me, const struct host_query *
 {
 	struct host_lookup *h = host_lookup(q, NULL, 1024);
 	struct hostent *found = NULL;
+	int r;
 
 	if (!h) {
 		h_errno = NETDB_INTERNAL;
 		return NULL;
 	}
 	h->grows = true;
-	run_lookup(me, &h->l, why);
+	r = run_lookup(me, &h->l, why);
+	if (r) {
+		h_errno = NETDB_INTERNAL;
+		errno = r;
+		return NULL;
+	}
 	if (h->found) {
 		void *old = the_memory;
 

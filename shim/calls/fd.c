@@ -328,7 +328,7 @@ static int open_on_worker(struct coro *me, int dir, const char *path, int flags,
 	strcpy(o->path, path);
 	r = offload_run(me, &o->job, OFFLOAD_LONG, NEVER, OPEN_WAIT, "open");
 	if (r == -ECANCELED)
-		green_act_on_cancel(me);
+		return fail(-coro_ended_early(me));
 	if (r == -EINTR)
 		return fail(EINTR);
 	if (r < 0) {

@@ -49,7 +49,7 @@ static int join_native(struct coro *me, pthread_t t, void **result, deadline_t u
 		if (r == 0 || r == -EAGAIN)
 			free(a);
 		if (r == -ECANCELED)
-			green_act_on_cancel(me);
+			r = coro_ended_early(me);
 		if (r == -EAGAIN) /* no worker to be had */
 			return libc.pthread_join(t, result);
 		if (r < 0)

@@ -25,8 +25,8 @@
 #define P_PIDFD 3
 #endif
 
-#define REPORTS	   (WEXITED | WSTOPPED | WCONTINUED)
-#define KINDS	   (__WALL | __WCLONE)
+#define REPORTS (WEXITED | WSTOPPED | WCONTINUED)
+#define KINDS (__WALL | __WCLONE)
 #define WAIT_FLAGS (WAIT_INTR_RESTART | WAITQ_CANCEL)
 
 static struct cooplock fork_lock, exit_lock;
@@ -164,9 +164,7 @@ static int wait_for_listener(struct coro *me, idtype_t type, id_t id, int option
 	else
 		err = waitq_wait(w, NEVER, WAIT_FLAGS, why);
 	let_go(l);
-	if (err == -ECANCELED)
-		green_act_on_cancel(me);
-	return err;
+	return err == -ECANCELED ? coro_ended_early(me) : err;
 }
 
 /* The program may have closed all numbers it does not know while we were parked; then this one is not ours. */

@@ -63,7 +63,7 @@ static int await_private(sem_t *s, struct app_time limit, const char *why)
 		}
 		r = lock_wait(w, limit, flags_for(limit), why);
 		if (r == -ECANCELED)
-			green_act_on_cancel(w->co);
+			r = coro_ended_early(w->co);
 		if (r < 0)
 			return r;
 		if (libc.sem_trywait(s) == 0)
@@ -190,7 +190,7 @@ static int await_shared(struct coro *me, sem_t *s, struct app_time limit, const 
 		else
 			r = await_by_proxy(me, s, limit, why);
 		if (r == -ECANCELED)
-			green_act_on_cancel(me);
+			r = coro_ended_early(me);
 		if (r < 0)
 			return r;
 		if (ns <= LAST_NAP_NS)

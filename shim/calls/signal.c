@@ -132,7 +132,8 @@ EXPORT int sigpending(sigset_t *set)
 	return 0;
 }
 
-/* Until a handler has run, with `mask` in force meanwhile unless it is NULL.  Always -1, EINTR. */
+/* Until a handler has run, with `mask` in force meanwhile unless it is NULL.  Always -1, EINTR (a native coroutine: or why it was
+ * ended early). */
 static int await_handler(struct coro *me, const sigset_t *mask, const char *why)
 {
 	sigset_t old;
@@ -146,9 +147,7 @@ static int await_handler(struct coro *me, const sigset_t *mask, const char *why)
 	coro_end_wait(me);
 	if (mask)
 		sig_change_mask(me, &old, NULL);
-	if (r == -ECANCELED)
-		green_act_on_cancel(me);
-	return fail(EINTR);
+	return fail(r == -ECANCELED ? -coro_ended_early(me) : EINTR);
 }
 
 /* pause(2).  Parks: until a signal handler has run.  Passes through: native threads, handlers.  errno: EINTR.

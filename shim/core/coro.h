@@ -48,15 +48,21 @@ struct coro {
 	void *sp;		  /* frame of switch_stack() while not RUNNING */
 	unsigned long fs_base;
 	enum coro_state state;
-	unsigned char interrupted;	/* INTR_* */
-	bool interruptible;		/* parked in a call that a signal ends */
+	unsigned char interrupted; /* INTR_* */
+	bool interruptible;	   /* parked in a call that a signal ends */
 	bool timed_out;
-	bool has_pending;		/* any thread may set it, after `pending` */
-	_Atomic bool cancel_requested;	/* set by any thread */
-	bool cancel_disabled;		/* also once it has begun to end */
+	bool has_pending; /* any thread may set it, after `pending` */
+	bool borrows_tls; /* a native coroutine, or the host's own flow once there are some */
+	bool in_ucontext; /* what it left behind is `ucontext`, not a frame at `sp` */
+	bool is_routine;  /* a native coroutine: cancellation is an error of its calls, not its end */
+	bool has_limit;	  /* no wait that can be cancelled goes on beyond `limit` */
+	bool at_limit;	  /* the timer of this wait is that, not the call's own timeout */
+	int saved_errno;  /* of one that borrows, while it is not running */
+	_Atomic bool cancel_requested; /* set by any thread */
+	bool cancel_disabled;	       /* also once it has begun to end */
 	bool cancel_async;
-	int no_park;			/* > 0: calls stay plain (inside libc's own locks) */
-	int timer_slot;			/* index into the timer heap + 1; 0: no timer */
+	int no_park;	/* > 0: calls stay plain (inside libc's own locks) */
+	int timer_slot; /* index into the timer heap + 1; 0: no timer */
 	int why_fd;
 	struct fdwait fdwait;
 	const char *why; /* the call it is parked in, for verify and traces */
@@ -73,7 +79,7 @@ struct coro {
 	/* Identity. */
 	struct coro *all_next, *all_prev;
 	pthread_t thread;
-	int tid;	/* what gettid() answers: fake for a green thread, the kernel's for the host's own flow */
+	int tid; /* what gettid() answers: fake for a green thread, the kernel's for the host's own flow */
 	unsigned fork_generation;
 
 	/* Signals: the mask as its own thread would have it; the kernel's is the AND of all. */
@@ -81,8 +87,10 @@ struct coro {
 	sigset_t pending; /* directed at this thread by pthread_kill() */
 	stack_t altstack; /* recorded only */
 	char name[16];
+	deadline_t limit; /* with has_limit, in a native coroutine */
 
-	struct green *green; /* NULL for the host's own flow */
+	struct ucontext_t *ucontext; /* SYNCLESS_SWITCH=ucontext; heap */
+	struct green *green;	     /* NULL for the host's own flow */
 } __attribute__((aligned(64)));
 
 /* The calling thread's record; NULL in a native thread and while nothing is green. */
@@ -94,9 +102,9 @@ struct sched {
 	struct coro *all;  /* ring through all_next */
 	int ncoro;	   /* live ones, main included */
 	int host_pid, host_tid;
-	_Atomic unsigned long switches; /* the watchdog's pulse */
-	_Atomic bool idle;		/* host sleeps in the loop */
-	_Atomic bool watch_naps;	/* the watchdog wants to hear when idle ends */
+	_Atomic unsigned long switches;	  /* the watchdog's pulse */
+	_Atomic bool idle;		  /* host sleeps in the loop */
+	_Atomic bool watch_naps;	  /* the watchdog wants to hear when idle ends */
 	volatile sig_atomic_t in_handler; /* a signal handler runs on the host: nothing parks */
 	unsigned generation;		  /* bumped in each forked child */
 	unsigned round;			  /* of the run queue, see sched.c */
@@ -129,12 +137,16 @@ static inline bool coro_cancel_due(const struct coro *me)
 /* Acts on a cancellation request (green.c). */
 _Noreturn void green_act_on_cancel(struct coro *me);
 
+/* A wait has ended with -ECANCELED, nothing of the call is left to undo.  A thread does not return from here; a
+ * native coroutine gets what its call fails with: -ECANCELED, or -ETIME when its limit has passed. */
+int coro_ended_early(struct coro *me);
+
 /* The same for calls that are cancellation points (pthreads(7)). */
 static inline struct coro *coro_enter(void)
 {
 	struct coro *me = coro_may_park();
 
-	if (UNLIKELY(me && coro_cancel_due(me)))
+	if (UNLIKELY(me && coro_cancel_due(me)) && !me->is_routine)
 		green_act_on_cancel(me);
 	return me;
 }
@@ -143,7 +155,7 @@ static inline struct coro *coro_enter(void)
 static inline int coro_early_end(const struct coro *me, int flags)
 {
 	if (UNLIKELY(me->timed_out))
-		return -ETIMEDOUT;
+		return me->at_limit ? -ECANCELED : -ETIMEDOUT;
 	if ((flags & WAITQ_CANCEL) && coro_cancel_due(me))
 		return -ECANCELED;
 	if ((me->interrupted & INTR_SIGNAL) && (flags & WAITQ_INTR))
@@ -154,6 +166,9 @@ static inline int coro_early_end(const struct coro *me, int flags)
 		return -EINTR;
 	return 0;
 }
+
+/* From now on the host's own flow is not alone on its thread-local storage. */
+void sched_share_tls(void);
 
 /* Makes the calling kernel thread the host and its flow a coroutine; once in a process.  0 or -errno. */
 int sched_adopt_host(void);
@@ -193,7 +208,8 @@ static inline void coro_begin_wait(struct coro *me, deadline_t until, int flags)
 	if (!(flags & WAITQ_KEEP))
 		me->interrupted = 0;
 	me->interruptible = flags != 0;
-	sched_arm(me, until);
+	me->at_limit = UNLIKELY(me->has_limit) && me->limit < until && (flags & WAITQ_CANCEL);
+	sched_arm(me, me->at_limit ? me->limit : until);
 }
 
 static inline void coro_end_wait(struct coro *me)

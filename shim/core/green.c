@@ -36,6 +36,8 @@ struct coro *coro_of(pthread_t t)
 		return NULL;
 	/* The same variable of another thread: initial-exec TLS lies at a fixed distance from the record. */
 	co = *(struct coro **)((char *)t + offset);
+	if (co && co->borrows_tls)
+		co = sched.main; /* whichever runs there */
 	return co && co->fork_generation == sched.generation ? co : NULL;
 }
 
@@ -271,6 +273,13 @@ static int ensure_up(void)
 	return r;
 }
 
+int green_bring_up(void)
+{
+	int r = ensure_up();
+
+	return sched.main ? 0 : r;
+}
+
 int green_create(pthread_t *t, const pthread_attr_t *attr, void *(*start)(void *), void *arg)
 {
 	int err;
@@ -299,6 +308,13 @@ _Noreturn void green_exit(struct coro *me, void *result)
 _Noreturn void green_act_on_cancel(struct coro *me)
 {
 	green_exit(me, PTHREAD_CANCELED);
+}
+
+int coro_ended_early(struct coro *me)
+{
+	if (!me->is_routine)
+		green_act_on_cancel(me);
+	return coro_cancel_due(me) ? -ECANCELED : -ETIME;
 }
 
 static int claim(struct green *g, struct coro *me)
@@ -351,9 +367,7 @@ int green_join(struct coro *target, void **result, deadline_t until)
 		struct coro *mine = me ? me : JOINER_NATIVE;
 
 		atomic_compare_exchange_strong(&g->joiner, &mine, NULL);
-		if (r == -ECANCELED && me)
-			green_act_on_cancel(me);
-		return -r;
+		return r == -ECANCELED && me ? -coro_ended_early(me) : -r;
 	}
 	if (result)
 		*result = g->result;

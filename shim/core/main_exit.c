@@ -88,7 +88,7 @@ int main_exit_join(struct coro *me, deadline_t until)
 		waitq_add(w, &gone);
 		r = waitq_wait(w, until, WAITQ_CANCEL, "pthread_join");
 		if (r == -ECANCELED)
-			green_act_on_cancel(me);
+			r = coro_ended_early(me);
 	}
 	return -r;
 }

@@ -450,7 +450,8 @@ static deadline_t next_call(struct channel *ch)
 	return left ? deadline_in(left->tv_sec * NS_PER_S + left->tv_usec * NS_PER_US + NS_PER_MS) : NEVER;
 }
 
-static void await(struct coro *me, struct channel *ch, struct asking *a, const char *why)
+/* 0, or why the wait was ended early; then the asking is no more. */
+static int await(struct coro *me, struct channel *ch, struct asking *a, const char *why)
 {
 	while (a->left > 0) {
 		struct waiter *w = waitq_mine(NULL);
@@ -463,36 +464,43 @@ static void await(struct coro *me, struct channel *ch, struct asking *a, const c
 		if (r == -ECANCELED) {
 			forget_asking(ch, a);
 			leave_channel(ch);
-			green_act_on_cancel(me);
+			return coro_ended_early(me);
 		}
 	}
+	return 0;
 }
 
-static void no_means(struct dns_reply *replies, int n)
+static void no_means(struct dns_reply *replies, int n, int err)
 {
 	for (int i = 0; i < n; i++)
-		replies[i] = (struct dns_reply){ .kind = REPLY_NO_MEANS, .err = ENOMEM };
+		replies[i] = (struct dns_reply){ .kind = REPLY_NO_MEANS, .err = err };
 }
 
 void resolver_ask(struct coro *me, const struct dns_ask *how, const char *name, const int *types, int n,
 		  struct dns_reply *replies)
 {
-	int saved = errno;
+	int saved = errno, r;
 	struct channel *ch = join_channel(how);
 	struct asking *a = ch ? calloc(1, sizeof(*a)) : NULL;
 
-	if (a) {
-		a->left = n;
-		for (int i = 0; i < n; i++)
-			ask_one(ch, a, i, name, types[i]);
-		await(me, ch, a, how->why);
+	if (!a) {
+		if (ch)
+			leave_channel(ch);
+		no_means(replies, n, ENOMEM);
+		errno = saved;
+		return;
+	}
+	a->left = n;
+	for (int i = 0; i < n; i++)
+		ask_one(ch, a, i, name, types[i]);
+	r = await(me, ch, a, how->why);
+	if (r == 0) {
 		memcpy(replies, a->replies, (size_t)n * sizeof(*replies));
 		free(a);
-	} else {
-		no_means(replies, n);
-	}
-	if (ch)
 		leave_channel(ch);
+	} else {
+		no_means(replies, n, -r);
+	}
 	errno = saved;
 }
 

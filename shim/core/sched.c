@@ -22,6 +22,7 @@
 #include "loop.h"
 #include "python.h"
 #include "raw.h"
+#include "routine.h"
 #include "sigmask.h"
 #include "standby.h"
 #include "switch.h"
@@ -29,6 +30,13 @@
 
 #define LOOK_EVERY_NS NS_PER_MS
 #define POLL_EVERY_NS (4 * NS_PER_MS)
+
+/* Reading the clock takes longer than a switch between native coroutines, and a poll thirty times as long.  So a
+ * number of switches that took CLOCK_EVERY_NS the last time may pass before the clock is read again, and a round in
+ * which everybody has only yielded is polled after YIELDS_POLL_EVERY_NS. */
+#define CLOCK_EVERY_NS (10 * NS_PER_US)
+#define YIELDS_POLL_EVERY_NS (20 * NS_PER_US)
+#define ALLOWANCE_MAX 64
 
 struct runq {
 	struct coro *head, *tail;
@@ -42,6 +50,13 @@ static _Atomic(struct coro *) sched_remote;
 static struct runq now, fresh, later;
 static bool polling; /* what becomes ready is `fresh` */
 static int64_t last_look_ns, last_poll_ns;
+static bool woken; /* somebody in fresh or later has been waiting for something */
+static struct {
+	int left, granted;
+	int64_t at;
+} allowance;
+
+static struct coro **host_self; /* coro_self as the host's own flow sees it */
 
 /* The coroutine that left its stack for ever at the last switch, and what is to be done about it. */
 static struct coro *departed;
@@ -91,6 +106,7 @@ void coro_ready(struct coro *co)
 	if (co->state != CORO_PARKED)
 		return;
 	co->state = CORO_READY;
+	woken = true;
 	append(polling ? &fresh : &later, co);
 }
 
@@ -208,28 +224,101 @@ static void look_around(int64_t t)
 	sig_after_poll();
 }
 
-/* The next to run; NULL when a poll brought nobody. */
-static struct coro *next_ready(bool block)
+static void grant_allowance(int64_t t)
+{
+	int64_t each = (t - allowance.at) / (allowance.granted + 1);
+
+	allowance.granted = each > 0 && CLOCK_EVERY_NS / each < ALLOWANCE_MAX ? (int)(CLOCK_EVERY_NS / each)
+									      : ALLOWANCE_MAX;
+	allowance.left = allowance.granted;
+	allowance.at = t;
+}
+
+/* All that wait for their turn have yielded, and the last poll is not long ago. */
+static bool may_skip_poll(void)
 {
 	int64_t t;
 
-	if (!now.head) {
+	if (woken || !later.head)
+		return false;
+	if (allowance.left > 0) {
+		allowance.left--;
+		return true;
+	}
+	t = now_ns();
+	grant_allowance(t);
+	return t - last_poll_ns < YIELDS_POLL_EVERY_NS;
+}
+
+static void begin_round(bool block)
+{
+	if (!may_skip_poll()) {
 		/* Blocking is right only if this poll is all there is to hope for. */
 		poll_loop(block && !later.head && !fresh.head);
-		splice(&now, &fresh);
-		splice(&now, &later);
-		sched.round++;
-	} else if ((t = now_ns()) - last_look_ns >= LOOK_EVERY_NS) {
-		look_around(t);
+		grant_allowance(last_poll_ns);
 	}
+	splice(&now, &fresh);
+	splice(&now, &later);
+	woken = false;
+	sched.round++;
+}
+
+static void look_if_due(void)
+{
+	int64_t t;
+
+	if (allowance.left > 0) {
+		allowance.left--;
+		return;
+	}
+	t = now_ns();
+	grant_allowance(t);
+	if (t - last_look_ns >= LOOK_EVERY_NS)
+		look_around(t);
+}
+
+/* The next to run; NULL when a poll brought nobody. */
+static struct coro *next_ready(bool block)
+{
+	if (now.head)
+		look_if_due();
+	else
+		begin_round(block);
 	return pop(&now);
+}
+
+/* Between two that share the host's thread-local storage, or from or to one of them: what a green thread has of its
+ * own must be put there. */
+static void hand_over_borrowed(struct coro *me, struct coro *next)
+{
+	if (me->borrows_tls)
+		me->saved_errno = errno;
+	if (next->borrows_tls)
+		*host_self = next;
+	if (next->in_ucontext) {
+		switch_to_ucontext(me, next);
+		if (me->borrows_tls)
+			errno = me->saved_errno;
+	} else if (me->borrows_tls && next->borrows_tls) {
+		errno = next->saved_errno;
+		switch_within(&me->sp, next->sp);
+	} else {
+		switch_stack(&me->sp, next->sp, next->fs_base);
+		if (me->borrows_tls)
+			errno = me->saved_errno;
+	}
+	if (me->borrows_tls)
+		routine_landed(me);
 }
 
 static void hand_over(struct coro *me, struct coro *next)
 {
 	sched.current = next;
 	atomic_store_explicit(&sched.switches, sched.switches + 1, memory_order_relaxed);
-	switch_stack(&me->sp, next->sp, next->fs_base);
+	if (UNLIKELY(me->borrows_tls || next->borrows_tls || next->in_ucontext))
+		hand_over_borrowed(me, next);
+	else
+		switch_stack(&me->sp, next->sp, next->fs_base);
 }
 
 void sched_landed(void)
@@ -374,9 +463,15 @@ int sched_adopt_host(void)
 	sched.current = &host_flow;
 	last_look_ns = last_poll_ns = now_ns();
 	coro_self = &host_flow;
+	host_self = &coro_self;
 	sched.main = &host_flow;
 	sig_adopt_host();
 	return 0;
+}
+
+void sched_share_tls(void)
+{
+	sched.main->borrows_tls = true;
 }
 
 void sched_after_fork_child(void)

@@ -11,7 +11,9 @@
 #include "base.h"
 #include "raw.h"
 
-struct settings settings = { .enabled = true, .threads = THREADS_PYTHON, .preempt_ms = 5, .offload_threads = 16 };
+struct settings settings = {
+	.enabled = true, .threads = THREADS_PYTHON, .preempt_ms = 5, .offload_threads = 16
+};
 
 void say(const char *format, ...)
 {
@@ -102,8 +104,10 @@ void settings_read(char **env)
 
 	settings.verbose = (text = lookup(env, "SYNCLESS_VERBOSE")) && strcmp(text, "0");
 	settings.enabled = !(text = lookup(env, "SYNCLESS")) || strcmp(text, "0");
-	settings.threads = (enum which_threads)read_choice(env, "SYNCLESS_THREADS",
-							   (const char *const[]){ "python", "all", "none", NULL });
+	settings.threads = (enum which_threads)read_choice(
+		env, "SYNCLESS_THREADS", (const char *const[]){ "python", "all", "none", NULL });
+	settings.ucontext =
+		read_choice(env, "SYNCLESS_SWITCH", (const char *const[]){ "own", "ucontext", NULL });
 	settings.dns = (enum who_resolves)read_choice(env, "SYNCLESS_DNS",
 						      (const char *const[]){ "cares", "thread", "libc", NULL });
 	settings.backend = (enum backend)read_choice(

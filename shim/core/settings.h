@@ -17,6 +17,7 @@ struct settings {
 	bool verbose;		    /* SYNCLESS_VERBOSE */
 	enum which_threads threads; /* SYNCLESS_THREADS */
 	int preempt_ms;		    /* SYNCLESS_PREEMPT_MS; 0: never */
+	bool ucontext;		    /* SYNCLESS_SWITCH=ucontext */
 	enum who_resolves dns;	    /* SYNCLESS_DNS */
 	int watch_ms;		    /* SYNCLESS_WATCH_MS; 0: no watch */
 	int offload_threads;	    /* SYNCLESS_OFFLOAD_THREADS */

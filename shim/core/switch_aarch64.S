@@ -65,6 +65,51 @@ switch_stack:
 	.cfi_endproc
 	.size	switch_stack, . - switch_stack
 
+/* void switch_within(void **save_sp, void *load_sp): see switch_x86_64.S */
+	.globl	switch_within
+	.hidden	switch_within
+	.type	switch_within, @function
+	.p2align 4
+switch_within:
+	.cfi_startproc
+	save_frame
+	mov	x10, sp
+	str	x10, [x0]
+	mov	sp, x1
+	ldr	x11, [sp, #160]
+	cmp	x9, x11
+	b.eq	1f
+	msr	fpcr, x11
+1:	ldp	d14, d15, [sp, #144]
+	ldp	d12, d13, [sp, #128]
+	ldp	d10, d11, [sp, #112]
+	ldp	d8, d9, [sp, #96]
+	ldp	x29, x30, [sp, #80]
+	ldp	x27, x28, [sp, #64]
+	ldp	x25, x26, [sp, #48]
+	ldp	x23, x24, [sp, #32]
+	ldp	x21, x22, [sp, #16]
+	ldp	x19, x20, [sp, #0]
+	add	sp, sp, #FRAME
+	.cfi_adjust_cfa_offset -FRAME
+	ret
+	.cfi_endproc
+	.size	switch_within, . - switch_within
+
+/* Where a new stack begins: calls x19(x20), which does not return.  No caller: unwinding ends here. */
+	.globl	switch_entry
+	.hidden	switch_entry
+	.type	switch_entry, @function
+	.p2align 4
+switch_entry:
+	.cfi_startproc
+	.cfi_undefined x30
+	mov	x0, x20
+	blr	x19
+	brk	#1
+	.cfi_endproc
+	.size	switch_entry, . - switch_entry
+
 /* void switch_publish_and_exit(void **save_sp): see switch_x86_64.S */
 	.globl	switch_publish_and_exit
 	.hidden	switch_publish_and_exit

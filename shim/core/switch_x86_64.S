@@ -75,6 +75,59 @@ switch_stack:
 	.cfi_endproc
 	.size	switch_stack, . - switch_stack
 
+/* void switch_within(void **save_sp, void *load_sp): the same between stacks of one thread.  The floating point
+ * control words are loaded only where they differ: that costs more than all else here. */
+	.globl	switch_within
+	.hidden	switch_within
+	.type	switch_within, @function
+	.p2align 4
+switch_within:
+	.cfi_startproc
+	save_frame
+	movl	(%rsp), %eax
+	movzwl	4(%rsp), %ecx
+	movq	%rsp, (%rdi)
+	movq	%rsi, %rsp
+	cmpl	(%rsp), %eax
+	jne	1f
+	cmpw	4(%rsp), %cx
+	jne	1f
+2:	addq	$8, %rsp
+	.cfi_adjust_cfa_offset -8
+	popq	%r15
+	.cfi_adjust_cfa_offset -8
+	popq	%r14
+	.cfi_adjust_cfa_offset -8
+	popq	%r13
+	.cfi_adjust_cfa_offset -8
+	popq	%r12
+	.cfi_adjust_cfa_offset -8
+	popq	%rbx
+	.cfi_adjust_cfa_offset -8
+	popq	%rbp
+	.cfi_adjust_cfa_offset -8
+	ret
+	.cfi_adjust_cfa_offset 56
+1:	ldmxcsr	(%rsp)
+	fldcw	4(%rsp)
+	jmp	2b
+	.cfi_endproc
+	.size	switch_within, . - switch_within
+
+/* Where a new stack begins: calls r12(r13), which does not return.  No caller: unwinding ends here. */
+	.globl	switch_entry
+	.hidden	switch_entry
+	.type	switch_entry, @function
+	.p2align 4
+switch_entry:
+	.cfi_startproc
+	.cfi_undefined rip
+	movq	%r13, %rdi
+	callq	*%r12
+	ud2
+	.cfi_endproc
+	.size	switch_entry, . - switch_entry
+
 /* void switch_publish_and_exit(void **save_sp): leaves a resumable frame behind and ends the kernel
  * thread from registers alone: once the kernel clears the tid address another thread may already be
  * running on this very stack. */

@@ -52,6 +52,9 @@ int *thread_tid_word(pthread_t t);
 #define GREEN_NOT_HERE (-1)
 int green_create(pthread_t *t, const pthread_attr_t *attr, void *(*start)(void *), void *arg);
 
+/* The scheduler is there, with the caller's process's main thread, or one made for it, as the host.  0 or -errno. */
+int green_bring_up(void);
+
 /* The caller's thread ends with this value (pthread_exit, cancellation). */
 _Noreturn void green_exit(struct coro *me, void *result);
 

@@ -48,7 +48,7 @@ int wait_fd(struct coro *me, struct fdrec *f, short want, deadline_t until, int 
 	int r = park_on_fd(me, f, want, until, flags | WAITQ_CANCEL, why);
 
 	if (UNLIKELY(r == -ECANCELED))
-		green_act_on_cancel(me);
+		r = coro_ended_early(me);
 	return r;
 }
 
@@ -233,7 +233,7 @@ int wait_many(struct coro *me, const struct pollfd *fds, nfds_t n, deadline_t un
 	leave_many(m);
 	errno = saved;
 	if (UNLIKELY(r == -ECANCELED))
-		green_act_on_cancel(me);
+		r = coro_ended_early(me);
 	return r > 0 ? 0 : r;
 }
 
@@ -262,7 +262,7 @@ int wait_until(struct coro *me, deadline_t until, int flags, const char *why)
 	if (r == -ETIMEDOUT)
 		r = yield_until(me, until, flags);
 	if (UNLIKELY(r == -ECANCELED))
-		green_act_on_cancel(me);
+		r = coro_ended_early(me);
 	return r;
 }
 

@@ -4,7 +4,7 @@
  *
  * All return 0 or a negative errno, never touch errno, and take an absolute deadline, so calling again
  * after a spurious wake cannot lengthen the wait.  All are cancellation points: a cancelled thread does not
- * return from them.  `flags` says what a signal does:
+ * return from them, a native coroutine gets -ECANCELED or -ETIME.  `flags` says what a signal does:
  *
  *   WAIT_INTR_ALWAYS   poll, select, sleep, and socket calls with a timeout: each handler ends them
  *   WAIT_INTR_RESTART  read, recv, accept, waitpid: a handler with SA_RESTART does not  (signal(7))
@@ -21,7 +21,7 @@
 #include "fdtab.h"
 #include "waitq.h"
 
-#define WAIT_INTR_ALWAYS  WAITQ_INTR
+#define WAIT_INTR_ALWAYS WAITQ_INTR
 #define WAIT_INTR_RESTART (WAITQ_INTR | WAITQ_RESTART)
 
 /* What signal(7) says of a call that has, or has not, a timeout on its socket. */
