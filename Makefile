@@ -112,18 +112,20 @@ INSTALL_PYTHON_AT = $(DESTDIR)$(PYTHONDIR)/syncless
 
 install: all
 	install -d '$(INSTALL_AT)/bin' '$(INSTALL_AT)/lib/syncless' '$(INSTALL_AT)/lib/pkgconfig' \
-		'$(INSTALL_AT)/include' '$(INSTALL_PYTHON_AT)'
+		'$(INSTALL_AT)/include' '$(INSTALL_AT)/share/man/man3' '$(INSTALL_PYTHON_AT)'
 	install -m 755 $(BUILD)/libsyncless.so '$(INSTALL_AT)/lib/syncless'
 	install -m 644 $(DOCTOR) '$(INSTALL_AT)/lib/syncless'
 	install -m 755 $(BUILD)/syncless '$(INSTALL_AT)/bin'
 	install -m 644 shim/syncless.h '$(INSTALL_AT)/include'
+	install -m 644 man/syncless.3 '$(INSTALL_AT)/share/man/man3'
 	install -m 644 $(BUILD)/syncless.pc '$(INSTALL_AT)/lib/pkgconfig'
 	install -m 644 pyglue/syncless/*.py pyglue/syncless/py.typed '$(INSTALL_PYTHON_AT)'
 	ln -sfr '$(INSTALL_AT)/bin/syncless' '$(INSTALL_PYTHON_AT)/launcher'
 
 uninstall:
 	rm -rf '$(INSTALL_AT)/lib/syncless' '$(INSTALL_PYTHON_AT)'
-	rm -f '$(INSTALL_AT)/bin/syncless' '$(INSTALL_AT)/include/syncless.h' '$(INSTALL_AT)/lib/pkgconfig/syncless.pc'
+	rm -f '$(INSTALL_AT)/bin/syncless' '$(INSTALL_AT)/include/syncless.h' \
+		'$(INSTALL_AT)/lib/pkgconfig/syncless.pc' '$(INSTALL_AT)/share/man/man3/syncless.3'
 
 clean:
 	rm -rf $(BUILD)/shim $(BUILD)/tests $(BUILD)/fuzz $(BUILD)/asan $(BUILD)/clang $(BUILD)/aarch64 $(BUILD)/wheel $(BUILD)/*.a \
