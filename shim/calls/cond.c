@@ -97,7 +97,8 @@ static int wait_on(pthread_cond_t *c, pthread_mutex_t *m, struct app_time limit,
 	return err ? err : -r;
 }
 
-/* The watchdog's wait for the GIL. */
+/* The watchdog's wait for the GIL, which the interpreter bounds by its switch interval.  The one without a limit
+ * is another: the watchdog has had the GIL, was asked for it, and is told by a signal that it has been taken. */
 static int stand_by(pthread_mutex_t *m, struct app_time limit)
 {
 	int saved = errno, err = pthread_mutex_unlock(m), r;
@@ -133,7 +134,7 @@ static int wait_ours(pthread_cond_t *c, pthread_mutex_t *m, struct app_time limi
 	deadline_t nap = NEVER;
 
 	coro_enter();
-	if (standby_is_me() && standby_applies())
+	if (standby_is_me() && limit.at && standby_applies())
 		return stand_by(m, limit);
 	if (attributes_of(c) & COND_SHARED)
 		nap = next_nap(c, app_time_deadline(limit));

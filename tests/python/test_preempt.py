@@ -157,6 +157,26 @@ class Preempt(unittest.TestCase):
                 os._exit(1)
         self.assertEqual(os.waitpid(pid, 0)[1], 0)
 
+    def test_short_interval(self):
+        """Who asks a thread to give way may be asked for the same a moment later."""
+        done = threading.Event()
+
+        def nap(_):
+            while not done.is_set():
+                time.sleep(0.001)
+
+        def spin():
+            while not done.is_set():
+                pass
+        self.addCleanup(sys.setswitchinterval, sys.getswitchinterval())
+        sys.setswitchinterval(1e-6)
+        with support.Crew() as crew:
+            crew.start(spin)
+            crew.start_many(16, nap)
+            for _ in range(300):
+                time.sleep(0.001)
+            done.set()
+
     def test_subinterpreter(self):
         """Its threads share its GIL, which may be another than the main one."""
         try:
