@@ -29,9 +29,7 @@
 	str	x9, [sp, #160]
 	.endm
 
-	.macro load_frame
-	ldr	x9, [sp, #160]
-	msr	fpcr, x9
+	.macro load_registers
 	ldp	d14, d15, [sp, #144]
 	ldp	d12, d13, [sp, #128]
 	ldp	d10, d11, [sp, #112]
@@ -44,6 +42,12 @@
 	ldp	x19, x20, [sp, #0]
 	add	sp, sp, #FRAME
 	.cfi_adjust_cfa_offset -FRAME
+	.endm
+
+	.macro load_frame
+	ldr	x9, [sp, #160]
+	msr	fpcr, x9
+	load_registers
 	.endm
 
 	.text
@@ -80,18 +84,7 @@ switch_within:
 	cmp	x9, x11
 	b.eq	1f
 	msr	fpcr, x11
-1:	ldp	d14, d15, [sp, #144]
-	ldp	d12, d13, [sp, #128]
-	ldp	d10, d11, [sp, #112]
-	ldp	d8, d9, [sp, #96]
-	ldp	x29, x30, [sp, #80]
-	ldp	x27, x28, [sp, #64]
-	ldp	x25, x26, [sp, #48]
-	ldp	x23, x24, [sp, #32]
-	ldp	x21, x22, [sp, #16]
-	ldp	x19, x20, [sp, #0]
-	add	sp, sp, #FRAME
-	.cfi_adjust_cfa_offset -FRAME
+1:	load_registers
 	ret
 	.cfi_endproc
 	.size	switch_within, . - switch_within

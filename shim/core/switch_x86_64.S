@@ -29,9 +29,7 @@
 	fnstcw	4(%rsp)
 	.endm
 
-	.macro load_frame
-	ldmxcsr	(%rsp)
-	fldcw	4(%rsp)
+	.macro load_registers
 	addq	$8, %rsp
 	.cfi_adjust_cfa_offset -8
 	popq	%r15
@@ -46,6 +44,12 @@
 	.cfi_adjust_cfa_offset -8
 	popq	%rbp
 	.cfi_adjust_cfa_offset -8
+	.endm
+
+	.macro load_frame
+	ldmxcsr	(%rsp)
+	fldcw	4(%rsp)
+	load_registers
 	.endm
 
 	.text
@@ -92,20 +96,7 @@ switch_within:
 	jne	1f
 	cmpw	4(%rsp), %cx
 	jne	1f
-2:	addq	$8, %rsp
-	.cfi_adjust_cfa_offset -8
-	popq	%r15
-	.cfi_adjust_cfa_offset -8
-	popq	%r14
-	.cfi_adjust_cfa_offset -8
-	popq	%r13
-	.cfi_adjust_cfa_offset -8
-	popq	%r12
-	.cfi_adjust_cfa_offset -8
-	popq	%rbx
-	.cfi_adjust_cfa_offset -8
-	popq	%rbp
-	.cfi_adjust_cfa_offset -8
+2:	load_registers
 	ret
 	.cfi_adjust_cfa_offset 56
 1:	ldmxcsr	(%rsp)
