@@ -138,7 +138,7 @@ static int family_of(unsigned type)
 	return type == ns_t_a ? AF_INET : AF_INET6;
 }
 
-static enum nss_status say(int *herr, int code, enum nss_status status)
+static enum nss_status verdict(int *herr, int code, enum nss_status status)
 {
 	*herr = code;
 	return status;
@@ -146,12 +146,12 @@ static enum nss_status say(int *herr, int code, enum nss_status status)
 
 static enum nss_status worthless(int *herr)
 {
-	return say(herr, NO_RECOVERY, NSS_STATUS_UNAVAIL);
+	return verdict(herr, NO_RECOVERY, NSS_STATUS_UNAVAIL);
 }
 
 static enum nss_status no_memory(int *herr)
 {
-	return say(herr, NETDB_INTERNAL, NSS_STATUS_TRYAGAIN);
+	return verdict(herr, NETDB_INTERNAL, NSS_STATUS_TRYAGAIN);
 }
 
 /* --- getaddrinfo */
@@ -166,7 +166,7 @@ enum nss_status dnsanswer_addrs(const unsigned char *wire, size_t len, struct fo
 	if (!open_answer(&r, wire, len))
 		return worthless(herr);
 	if (r.left == 0 || !res_hnok(r.link))
-		return say(herr, HOST_NOT_FOUND, NSS_STATUS_NOTFOUND);
+		return verdict(herr, HOST_NOT_FOUND, NSS_STATUS_NOTFOUND);
 	strcpy(canonical, r.link);
 	while (next_record(&r, &rec)) {
 		if (rec.type == ns_t_cname) {
@@ -183,8 +183,8 @@ enum nss_status dnsanswer_addrs(const unsigned char *wire, size_t len, struct fo
 	if (r.broken)
 		return worthless(herr);
 	if (to->naddrs == before)
-		return say(herr, HOST_NOT_FOUND, NSS_STATUS_NOTFOUND);
-	return say(herr, NETDB_SUCCESS, NSS_STATUS_SUCCESS);
+		return verdict(herr, HOST_NOT_FOUND, NSS_STATUS_NOTFOUND);
+	return verdict(herr, NETDB_SUCCESS, NSS_STATUS_SUCCESS);
 }
 
 /* --- gethostbyname and kin */
@@ -196,8 +196,8 @@ static enum nss_status take_name(struct reader *r, const struct record *rec, str
 	if (read_name(r, rec->data, name) < 0)
 		return worthless(herr);
 	if (!fits_host(name))
-		return say(herr, NO_RECOVERY, NSS_STATUS_NOTFOUND);
-	return found_set_name(to, name) < 0 ? no_memory(herr) : say(herr, NETDB_SUCCESS, NSS_STATUS_SUCCESS);
+		return verdict(herr, NO_RECOVERY, NSS_STATUS_NOTFOUND);
+	return found_set_name(to, name) < 0 ? no_memory(herr) : verdict(herr, NETDB_SUCCESS, NSS_STATUS_SUCCESS);
 }
 
 static enum nss_status first_name(struct reader *r, struct found *to, int *herr)
@@ -214,7 +214,7 @@ static enum nss_status first_name(struct reader *r, struct found *to, int *herr)
 			return take_name(r, &rec, to, herr);
 		}
 	}
-	return r->broken ? worthless(herr) : say(herr, NO_RECOVERY, NSS_STATUS_TRYAGAIN);
+	return r->broken ? worthless(herr) : verdict(herr, NO_RECOVERY, NSS_STATUS_TRYAGAIN);
 }
 
 /* The name so far is an alias of the new one. */
@@ -230,7 +230,7 @@ static enum nss_status all_addresses(struct reader *r, unsigned type, struct fou
 	struct record rec;
 
 	if (dnsanswer_rcode(r->wire) == ns_r_nxdomain || !fits_host(r->link))
-		return say(herr, HOST_NOT_FOUND, NSS_STATUS_NOTFOUND);
+		return verdict(herr, HOST_NOT_FOUND, NSS_STATUS_NOTFOUND);
 	if (!push_name(to, r->link))
 		return no_memory(herr);
 	while (next_record(r, &rec)) {
@@ -249,8 +249,8 @@ static enum nss_status all_addresses(struct reader *r, unsigned type, struct fou
 	if (r->broken)
 		return worthless(herr);
 	if (!to->naddrs)
-		return say(herr, NO_RECOVERY, NSS_STATUS_TRYAGAIN);
-	return say(herr, NETDB_SUCCESS, NSS_STATUS_SUCCESS);
+		return verdict(herr, NO_RECOVERY, NSS_STATUS_TRYAGAIN);
+	return verdict(herr, NETDB_SUCCESS, NSS_STATUS_SUCCESS);
 }
 
 enum nss_status dnsanswer_host(const unsigned char *wire, size_t len, int type, struct found *to, int *herr)

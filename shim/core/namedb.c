@@ -11,7 +11,16 @@
 #include "hosts.h"
 #include "namedb_steps.h"
 
-enum nss_status step_without_hosts(int err, struct dns_error *e)
+/* Of the service `files`, whose only failure is memory. */
+static enum nss_status with_herr(enum nss_status status, struct dns_error *e)
+{
+	*e = (struct dns_error){ .herr = status == NSS_STATUS_SUCCESS ? NETDB_SUCCESS : HOST_NOT_FOUND };
+	if (status == NSS_STATUS_TRYAGAIN)
+		*e = (struct dns_error){ .herr = NETDB_INTERNAL, .err = ENOMEM };
+	return status;
+}
+
+static enum nss_status step_without_hosts(int err, struct dns_error *e)
 {
 	*e = (struct dns_error){ .herr = err == EAGAIN ? TRY_AGAIN : NO_DATA, .err = err };
 	return err == EAGAIN ? NSS_STATUS_TRYAGAIN : NSS_STATUS_UNAVAIL;
@@ -27,10 +36,7 @@ enum nss_status step_hosts(const struct dnsconf *conf, const char *name, int fam
 	if (!hosts)
 		return step_without_hosts(err, e);
 	status = hosts_by_name(hosts, name, family, conf->multi, to);
-	*e = (struct dns_error){ .herr = status == NSS_STATUS_SUCCESS ? NETDB_SUCCESS : HOST_NOT_FOUND };
-	if (status == NSS_STATUS_TRYAGAIN)
-		*e = (struct dns_error){ .herr = NETDB_INTERNAL, .err = ENOMEM };
-	return status;
+	return with_herr(status, e);
 }
 
 bool step_is_final(const struct dns_step *step, enum nss_status status)
@@ -103,10 +109,7 @@ static enum nss_status addr_in_hosts(const void *addr, int family, struct found 
 	if (!hosts)
 		return step_without_hosts(err, e);
 	status = hosts_by_addr(hosts, addr, family, to);
-	*e = (struct dns_error){ .herr = status == NSS_STATUS_SUCCESS ? NETDB_SUCCESS : HOST_NOT_FOUND };
-	if (status == NSS_STATUS_TRYAGAIN)
-		*e = (struct dns_error){ .herr = NETDB_INTERNAL, .err = ENOMEM };
-	return status;
+	return with_herr(status, e);
 }
 
 static int walk_addr(struct coro *me, const struct dnsconf *conf, const void *addr, int *family,

@@ -10,8 +10,6 @@
 /* The service `files`, by name.  AF_UNSPEC: each address in its own family. */
 enum nss_status step_hosts(const struct dnsconf *conf, const char *name, int family, struct found *to,
 			   struct dns_error *e);
-/* The same when the hosts file cannot be read. */
-enum nss_status step_without_hosts(int err, struct dns_error *e);
 
 /* namedb_host() with a configuration that the caller holds. */
 int walk_host(struct coro *me, const struct dnsconf *conf, const char *name, int family, struct found *to,
