@@ -146,9 +146,9 @@ class World:
         for folder in ('/run/nscd', '/var/run/nscd'):  # a cache would answer in our place
             if os.path.isdir(folder):
                 run(['mount', '-t', 'tmpfs', 'none', folder])
-        os.mkdir('/mnt/work')
-        os.symlink(os.path.join(PROGRAMS, 'libnss_fake.so'), '/mnt/work/libnss_fake.so.2')
-        return '/mnt/work'
+        os.mkdir('/mnt/lookups')
+        os.symlink(os.path.join(PROGRAMS, 'libnss_fake.so'), '/mnt/lookups/libnss_fake.so.2')
+        return '/mnt/lookups'
 
     def write(self, name, text):
         """Puts a file into /etc in one step, as editors and resolvconf do; None takes it away."""
