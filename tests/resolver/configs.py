@@ -3,7 +3,8 @@
 
 MAIN, SECOND, SILENT, NOBODY = '127.0.0.53', '127.0.0.54', '127.0.0.55', '127.0.0.56'
 ONCE = 'options timeout:1 attempts:1\n'
-RESOLV = f'nameserver {MAIN}\n' + ONCE
+PATIENT = 'options timeout:3 attempts:1\n'  # where every question is answered, but the machine may be busy
+RESOLV = f'nameserver {MAIN}\n' + PATIENT
 NSSWITCH = 'hosts: files dns\nservices: files\nprotocols: files\nnetworks: files\n'
 HOSTS = '''\
 # comment
@@ -120,8 +121,8 @@ def resolv_worlds():
     yield Config('no-newline', 'few', resolv=f'search d1.test d2.test\n{ONCE}nameserver {MAIN}')
     yield Config('sortlist', 'names', 'sort',
                  resolv=RESOLV + 'sortlist 192.0.2.31/255.255.255.255 10.0.0.0 192.0.2.0\n')
-    yield Config('v6-server', 'few', resolv='nameserver ::1\n' + ONCE, servers={'::1': 'zone'})
-    yield Config('v6-scoped-server', 'few', resolv='nameserver fe80::53%lo\n' + ONCE, addresses=['fe80::53/64'],
+    yield Config('v6-server', 'few', resolv='nameserver ::1\n' + PATIENT, servers={'::1': 'zone'})
+    yield Config('v6-scoped-server', 'few', resolv='nameserver fe80::53%lo\n' + PATIENT, addresses=['fe80::53/64'],
                  servers={'fe80::53%lo': 'zone'})
     yield Config('four-servers', 'dead',
                  resolv=f'nameserver {NOBODY}\n' * 3 + f'nameserver {MAIN}\n' + ONCE)
