@@ -2,8 +2,7 @@
  *
  * The calls that make, copy, change and close descriptors.  All pass through; what we know of the numbers
  * follows (fdtab.h).  Order: what ends a number is told to the table before the system call, so that the loop
- * never watches a number that may be another's already; what makes one, after it.  This is done whether green
- * threads exist or not, for a few loads and a store: else what we know could be older than the number.
+ * never watches a number that may be another's already; what makes one, after it.
  *
  * The two descriptors of our own loop are not open as far as the program can tell.  A vfork child may close
  * its copies.
@@ -29,7 +28,7 @@
 
 static bool is_loops_own(int fd)
 {
-	return UNLIKELY(fd >= 0 && evsys_next_own((unsigned)fd) == (unsigned)fd) && fd_in_our_process();
+	return fd_tracked() && fd >= 0 && evsys_next_own((unsigned)fd) == (unsigned)fd && fd_in_our_process();
 }
 
 /* close(2).  Never parks.  Those who wait on fd get EBADF (poll: POLLNVAL).

@@ -31,9 +31,7 @@ struct chunk {
 
 enum note { NOTE_CLOSING, NOTE_SHUT_DOWN };
 
-/* The first is there from the start: what is tracked before any green thread costs no system call. */
-static struct chunk first_chunk;
-static _Atomic(struct chunk *) chunks[CHUNKS] = { &first_chunk };
+static _Atomic(struct chunk *) chunks[CHUNKS];
 
 static _Atomic bool any_noted;
 
@@ -409,7 +407,7 @@ static void leave_note(int fd, enum note note)
 
 void fd_shut_down(int fd)
 {
-	if (LIKELY(!sched.main || !chunk_of(fd, false)) || !fd_in_our_process())
+	if (LIKELY(!fd_tracked() || !chunk_of(fd, false)) || !fd_in_our_process())
 		return;
 	if (is_host())
 		look_again(fd);
@@ -419,6 +417,8 @@ void fd_shut_down(int fd)
 
 void fd_closing(int fd)
 {
+	if (LIKELY(!fd_tracked()))
+		return;
 	if (LIKELY(!fd_lookup(fd))) {
 		set_kind(fd, FD_UNKNOWN, false); /* harmless in a vfork child: it is found again by fstat */
 		return;
@@ -433,7 +433,7 @@ void fd_closing(int fd)
 
 void fd_closing_range(unsigned first, unsigned last)
 {
-	if (sched.main && !fd_in_our_process())
+	if (!fd_tracked() || !fd_in_our_process())
 		return;
 	for (unsigned i = first / CHUNK; i < CHUNKS && i <= last / CHUNK; i++) {
 		if (!atomic_load_explicit(&chunks[i], memory_order_acquire))
@@ -474,7 +474,7 @@ void fd_drain_notes(void)
 
 void fd_created(int fd, int kind)
 {
-	if (fd < 0)
+	if (LIKELY(!fd_tracked()) || fd < 0)
 		return;
 	if (fd_lookup(fd))
 		fd_closing(fd); /* its close did not pass through us */

@@ -62,9 +62,16 @@ struct fdrec {
 	void *serve_arg;
 };
 
+/* Is anything known of any descriptor?  Not before the first coroutine: what was made till then is found by
+ * fstat when it is first waited for.  So a process that never makes one pays a load for what it opens and closes. */
+static inline bool fd_tracked(void)
+{
+	return UNLIKELY(sched.main != NULL);
+}
+
 /* The kind byte of fd, found by fstat the first time. */
 int fd_kind(int fd);
-/* What the app just created (-1: nothing): known without asking.  From any thread, green threads or not. */
+/* What the app just created (-1: nothing): known without asking.  From any thread. */
 void fd_created(int fd, int kind);
 /* The same for a descriptor of which only the number is known, e.g. from open() or SCM_RIGHTS. */
 void fd_appeared(int fd);
