@@ -128,9 +128,14 @@ static bool find_names(void *object)
 	return true;
 }
 
+/* The loader looks it up.  A dlsym() in vain would leave its error message in the program's heap, and all that the
+ * program allocates would lie elsewhere: a page copied to an address of other alignment can take twice the time. */
+extern int PySys_AddAuditHook(void) __attribute__((weak, visibility("default")));
+
 void python_boot(void)
 {
-	find_names(RTLD_DEFAULT);
+	if (PySys_AddAuditHook)
+		find_names(RTLD_DEFAULT);
 }
 
 static bool is_runtime(const void *caller)
