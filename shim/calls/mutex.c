@@ -172,20 +172,31 @@ EXPORT int pthread_mutex_clocklock(pthread_mutex_t *m, clockid_t clock, const st
 	return acquire(m, limit, "pthread_mutex_clocklock");
 }
 
+static int after_unlock(pthread_mutex_t *m, int err)
+{
+	if (waitq_has_waiters(m) && err == 0)
+		waitq_wake_next(m);
+	return err;
+}
+
+static PARKING int unlock_ours(pthread_mutex_t *m)
+{
+	if (hostlock_is_needed(m) && coro_self)
+		return after_unlock(m, hostlock_unlock(coro_self, m));
+	return after_unlock(m, libc.pthread_mutex_unlock(m));
+}
+
 /* pthread_mutex_unlock(3).  Parks: never, but gives way when it wakes a thread that has lost its turn before.
  * errno: error numbers: libc's. */
 EXPORT int pthread_mutex_unlock(pthread_mutex_t *m)
 {
 	int err;
 
-	if (locks_are_ours() && hostlock_is_needed(m) && coro_self)
-		err = hostlock_unlock(coro_self, m);
-	else
-		err = libc.pthread_mutex_unlock(m);
-	/* Asked again after the unlock: the first green thread may come to be, and wait for m, in between. */
-	if (locks_are_ours() && waitq_has_waiters(m) && err == 0)
-		waitq_wake_next(m);
-	return err;
+	if (locks_are_ours())
+		return unlock_ours(m);
+	err = libc.pthread_mutex_unlock(m);
+	/* Asked again: the first green thread may have come to be, and wait for m, in between. */
+	return locks_are_ours() ? after_unlock(m, err) : err;
 }
 EXPORT_ALIAS(__pthread_mutex_unlock, pthread_mutex_unlock);
 

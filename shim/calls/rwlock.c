@@ -12,6 +12,7 @@
  * unlocks may happen elsewhere.  Native threads use libc's own calls on those.
  */
 #include "hostlock.h"
+#include <limits.h>
 #include "libc.h"
 #include "lock.h"
 #include "thread.h"
@@ -228,19 +229,27 @@ EXPORT int pthread_rwlock_clockwrlock(pthread_rwlock_t *rw, clockid_t clock, con
 	return acquire(rw, WRITER, (struct app_time){ clock, abs }, "pthread_rwlock_clockwrlock");
 }
 
+static PARKING int unlock_ours(pthread_rwlock_t *rw)
+{
+	bool writers_first = prefers_writers(rw); /* after the unlock rw may be gone */
+	int err = is_shared(rw) && coro_self ? hostlock_rwunlock(coro_self, rw) : libc.pthread_rwlock_unlock(rw);
+
+	if (waitq_has_waiters(rw))
+		wake_next(rw, writers_first);
+	return err;
+}
+
 /* pthread_rwlock_unlock(3).  Parks: never, but gives way when it wakes one that has lost its turn before. */
 EXPORT int pthread_rwlock_unlock(pthread_rwlock_t *rw)
 {
-	bool writers_first = prefers_writers(rw); /* after the unlock rw may be gone */
 	int err;
 
-	if (locks_are_ours() && is_shared(rw) && coro_self)
-		err = hostlock_rwunlock(coro_self, rw);
-	else
-		err = libc.pthread_rwlock_unlock(rw);
-	/* Asked again after the unlock: the first green thread may come to be, and wait for rw, in between. */
+	if (locks_are_ours())
+		return unlock_ours(rw);
+	err = libc.pthread_rwlock_unlock(rw);
+	/* Asked again: the first green thread may have come to be, and wait for rw, in between. */
 	if (locks_are_ours() && waitq_has_waiters(rw))
-		wake_next(rw, writers_first);
+		waitq_wake(rw, INT_MAX);
 	return err;
 }
 EXPORT_ALIAS(__pthread_rwlock_unlock, pthread_rwlock_unlock);
