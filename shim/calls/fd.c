@@ -28,7 +28,7 @@
 
 static bool is_loops_own(int fd)
 {
-	return fd_tracked() && fd >= 0 && evsys_next_own((unsigned)fd) == (unsigned)fd && fd_in_our_process();
+	return UNLIKELY(sched.main != NULL) && fd >= 0 && evsys_next_own((unsigned)fd) == (unsigned)fd && fd_in_our_process();
 }
 
 /* close(2).  Never parks.  Those who wait on fd get EBADF (poll: POLLNVAL).

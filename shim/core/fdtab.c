@@ -31,12 +31,15 @@ struct chunk {
 
 enum note { NOTE_CLOSING, NOTE_SHUT_DOWN };
 
-static _Atomic(struct chunk *) chunks[CHUNKS];
+/* The first is there from the start: what is tracked before any green thread costs no system call. */
+static struct chunk first_chunk;
+static _Atomic(struct chunk *) chunks[CHUNKS] = { &first_chunk };
 
 static _Atomic bool any_noted;
 
-/* No kind and no record lies from here on.  A fork walks the table, and most processes know a few numbers. */
-static _Atomic int known_end;
+int fd_waiting;
+
+_Atomic int fd_known_end;
 
 static struct chunk *chunk_of(int fd, bool make)
 {
@@ -92,10 +95,10 @@ static int classify(int fd)
 
 static void store_kind(_Atomic unsigned char *k, int fd, int kind)
 {
-	int end = atomic_load_explicit(&known_end, memory_order_relaxed);
+	int end = atomic_load_explicit(&fd_known_end, memory_order_relaxed);
 
 	while (UNLIKELY(fd >= end) && kind != FD_UNKNOWN &&
-	       !atomic_compare_exchange_weak(&known_end, &end, fd + 1))
+	       !atomic_compare_exchange_weak(&fd_known_end, &end, fd + 1))
 		;
 	atomic_store_explicit(k, (unsigned char)kind, memory_order_relaxed);
 }
@@ -270,6 +273,7 @@ void fdwait_add(struct fdrec *f, struct fdwait *w, struct coro *co, short want)
 	w->got = 0;
 	w->next = NULL;
 	w->prev = f->waits_tail;
+	fd_waiting++;
 	if (f->waits_tail)
 		f->waits_tail->next = w;
 	else
@@ -292,6 +296,7 @@ void fdwait_remove(struct fdwait *w)
 	else
 		f->waits_tail = w->prev;
 	w->rec = NULL;
+	fd_waiting--;
 }
 
 static void fire(struct fdwait *w, short events)
@@ -407,7 +412,7 @@ static void leave_note(int fd, enum note note)
 
 void fd_shut_down(int fd)
 {
-	if (LIKELY(!fd_tracked() || !chunk_of(fd, false)) || !fd_in_our_process())
+	if (LIKELY(!sched.main || !chunk_of(fd, false)) || !fd_in_our_process())
 		return;
 	if (is_host())
 		look_again(fd);
@@ -417,7 +422,7 @@ void fd_shut_down(int fd)
 
 void fd_closing(int fd)
 {
-	if (LIKELY(!fd_tracked()))
+	if (!fd_may_be_known(fd))
 		return;
 	if (LIKELY(!fd_lookup(fd))) {
 		set_kind(fd, FD_UNKNOWN, false); /* harmless in a vfork child: it is found again by fstat */
@@ -433,7 +438,7 @@ void fd_closing(int fd)
 
 void fd_closing_range(unsigned first, unsigned last)
 {
-	if (!fd_tracked() || !fd_in_our_process())
+	if (sched.main && !fd_in_our_process())
 		return;
 	for (unsigned i = first / CHUNK; i < CHUNKS && i <= last / CHUNK; i++) {
 		if (!atomic_load_explicit(&chunks[i], memory_order_acquire))
@@ -474,7 +479,7 @@ void fd_drain_notes(void)
 
 void fd_created(int fd, int kind)
 {
-	if (LIKELY(!fd_tracked()) || fd < 0)
+	if (fd < 0 || (!sched.main && (kind & FD_KIND_MASK) != FD_SOCKET && !fd_may_be_known(fd)))
 		return;
 	if (fd_lookup(fd))
 		fd_closing(fd); /* its close did not pass through us */
@@ -508,7 +513,7 @@ void fd_timeouts_changed(int fd)
 
 void fd_after_fork_parent(void)
 {
-	int end = atomic_load(&known_end);
+	int end = atomic_load(&fd_known_end);
 
 	for (int i = 0; i * CHUNK < end; i++)
 		for (int fd = i * CHUNK; atomic_load(&chunks[i]) && fd < end && fd < (i + 1) * CHUNK; fd++)
@@ -544,7 +549,7 @@ static void drop_records_and_notes(void)
  * no page is touched that need not be, each of which would be a fault. */
 void fd_after_fork_child(void)
 {
-	int end = atomic_load(&known_end);
+	int end = atomic_load(&fd_known_end);
 
 	for (int i = 0; i * CHUNK < end; i++) {
 		struct chunk *c = atomic_load(&chunks[i]);
@@ -559,6 +564,7 @@ void fd_after_fork_child(void)
 		coro_self->fdwait.rec = NULL;
 		coro_self->fdwait.got = WAIT_CLOSED;
 	}
+	fd_waiting = 0;
 }
 
 int fd_verify(void)

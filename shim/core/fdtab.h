@@ -62,11 +62,14 @@ struct fdrec {
 	void *serve_arg;
 };
 
-/* Is anything known of any descriptor?  Not before the first coroutine: what was made till then is found by
- * fstat when it is first waited for.  So a process that never makes one pays a load for what it opens and closes. */
-static inline bool fd_tracked(void)
+/* No kind and no record lies from here on.  Before the first coroutine only sockets are noted, of which it matters later
+ * who has made them; so a process that opens others and never makes one pays a load for each, and a fork, which walks
+ * the table, nothing. */
+extern _Atomic int fd_known_end;
+
+static inline bool fd_may_be_known(int fd)
 {
-	return UNLIKELY(sched.main != NULL);
+	return fd < atomic_load_explicit(&fd_known_end, memory_order_relaxed);
 }
 
 /* The kind byte of fd, found by fstat the first time. */
@@ -123,7 +126,8 @@ void fd_timeouts_changed(int fd);
  * ready for `want` (0: no longer), and with WAIT_CLOSED if the application closes the number.  0 or -errno. */
 int fd_serve(int fd, short want, fd_server *serve, void *arg);
 
-/* Waiters. */
+/* Waiters, and how many there are. */
+extern int fd_waiting;
 void fdwait_add(struct fdrec *f, struct fdwait *w, struct coro *co, short want);
 void fdwait_remove(struct fdwait *w);
 /* Called by the loop. */
