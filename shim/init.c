@@ -17,6 +17,7 @@
 #include "offload.h"
 #include "python.h"
 #include "resolver.h"
+#include "greenlet.h"
 #include "routine.h"
 #include "settings.h"
 #include "sigmask.h"
@@ -63,6 +64,7 @@ FORKED static void after_fork_child(void)
 	loop_after_fork_child();
 	resolver_after_fork_child();
 	routine_after_fork_child();
+	greenlet_after_fork_child();
 	sig_after_fork_child(me);
 	atomic_store(&green_alive, 0);
 	python_after_fork_child();

@@ -98,6 +98,22 @@ static void find_names_for_watch(void *object)
 	py.PyGC_Enable = dlsym(object, "PyGC_Enable");
 }
 
+static uintptr_t lock_lo, lock_hi; /* where its locks wait, in an interpreter that has other waits by semaphore */
+
+static void find_lock_function(void *object)
+{
+	Dl_info info;
+	const ElfW(Sym) *symbol = NULL;
+	void *lock = dlsym(object, "PyThread_acquire_lock_timed");
+
+	if (!dlsym(object, "_PyParkingLot_Park") || !lock)
+		return;
+	if (!dladdr1(lock, &info, (void **)&symbol, RTLD_DL_SYMENT) || !symbol)
+		return;
+	lock_lo = (uintptr_t)lock;
+	lock_hi = lock_lo + symbol->st_size;
+}
+
 static bool find_names(void *object)
 {
 	void *recent = dlsym(object, "PySys_AddAuditHook"); /* since 3.8: older ones hand over another record */
@@ -125,6 +141,7 @@ static bool find_names(void *object)
 	if (settings.watch_ms)
 		find_names_for_watch(object);
 	dl_iterate_phdr(note_range, recent);
+	find_lock_function(object);
 	return true;
 }
 
@@ -138,9 +155,15 @@ void python_boot(void)
 		find_names(RTLD_DEFAULT);
 }
 
-static bool is_runtime(const void *caller)
+bool python_is_runtime(const void *caller)
 {
 	return (uintptr_t)caller >= runtime_lo && (uintptr_t)caller < runtime_hi;
+}
+
+bool python_parks_thread(const void *caller)
+{
+	return lock_hi && python_is_runtime(caller) &&
+	       ((uintptr_t)caller < lock_lo || (uintptr_t)caller >= lock_hi);
 }
 
 /* A program that embeds Python may have loaded it long after our constructor ran. */
@@ -174,7 +197,7 @@ static bool is_of_threading(const void *arg)
 {
 	void *const *record = arg;
 
-	return record && is_runtime(record[0]) && record[1];
+	return record && python_is_runtime(record[0]) && record[1];
 }
 
 /* Threads of sub-interpreters stay native.  The watchdog asks for the GIL in the name of the main interpreter,
@@ -197,10 +220,10 @@ bool python_makes_green(const void *caller, const void *arg)
 		atomic_store_explicit(&stranger, caller, memory_order_relaxed);
 		return false;
 	}
-	return is_runtime(caller) ? is_of_threading(arg) && !is_of_subinterpreter() : is_libcurl(caller);
+	return python_is_runtime(caller) ? is_of_threading(arg) && !is_of_subinterpreter() : is_libcurl(caller);
 }
 
-static bool interpreter_is_up(void)
+bool python_is_up(void)
 {
 	return py.Py_IsInitialized && py.Py_IsInitialized() && !(py.Py_IsFinalizing && py.Py_IsFinalizing());
 }
@@ -281,7 +304,7 @@ static void pass_through_gil(void **thread_state)
 
 bool python_where(pthread_t thread, char *out, size_t size)
 {
-	if (!interpreter_is_up() || !py.PyFrame_GetCode)
+	if (!python_is_up() || !py.PyFrame_GetCode)
 		return false;
 	where.thread = thread;
 	where.found = false;
@@ -304,7 +327,7 @@ static void *dog_thread_state; /* kept for the next watchdog: freeing it would n
 /* The interpreter may be about to end. */
 static bool dog_is_needed(void)
 {
-	return atomic_load(&green_alive) > 0 && interpreter_is_up();
+	return atomic_load(&green_alive) > 0 && python_is_up();
 }
 
 static void ask(void)
@@ -360,7 +383,7 @@ bool python_owes_eintr;
  * by itself, also when a signal has ended that: there the hook must not wait. */
 static int input_hook(void)
 {
-	bool by_fgets = is_runtime(__builtin_return_address(0)) && !libc.dlsym(RTLD_DEFAULT, "rl_callback_read_char");
+	bool by_fgets = python_is_runtime(__builtin_return_address(0)) && !libc.dlsym(RTLD_DEFAULT, "rl_callback_read_char");
 	struct coro *me = by_fgets ? coro_may_park() : NULL;
 	struct fdrec *f = me ? fd_record(0) : NULL;
 
@@ -371,7 +394,7 @@ static int input_hook(void)
 
 void python_thread_started(void)
 {
-	if (!interpreter_is_up())
+	if (!python_is_up())
 		return;
 	if (py.PyOS_InputHook && !*py.PyOS_InputHook)
 		*py.PyOS_InputHook = input_hook;

@@ -15,8 +15,10 @@
  * returns 0, a spurious wake, which POSIX allows and every caller must expect.
  */
 #include <limits.h>
+#include "greenlet.h"
 #include "libc.h"
 #include "lock.h"
+#include "python.h"
 #include "standby.h"
 
 #define FIRST_NAP_NS (100 * NS_PER_US)
@@ -67,7 +69,7 @@ static int wait_registered(struct waiter *w, pthread_mutex_t *m, struct app_time
 
 	pthread_cleanup_push(relock, m);
 	if (nap == NEVER)
-		r = lock_wait(w, limit, WAITQ_CANCEL, why);
+		r = lock_wait(w, limit, greenlet_is_deaf(w->co) ? 0 : WAITQ_CANCEL, why);
 	else
 		r = waitq_wait(w, nap, WAITQ_CANCEL, why);
 	pthread_cleanup_pop(0);
@@ -92,6 +94,8 @@ static int wait_on(pthread_cond_t *c, pthread_mutex_t *m, struct app_time limit,
 	errno = saved;
 	if (r == -ECANCELED)
 		r = coro_ended_early(w->co);
+	if (r == -EINTR) /* an exception is due for a greenlet: to its caller a spurious wake */
+		r = 0;
 	if (r == -ETIMEDOUT && nap != NEVER && !app_time_has_come(limit))
 		r = 0;
 	return err ? err : -r;
@@ -129,16 +133,21 @@ static deadline_t next_nap(const pthread_cond_t *c, deadline_t until)
 	return until < last.ended ? until : last.ended;
 }
 
-static int wait_ours(pthread_cond_t *c, pthread_mutex_t *m, struct app_time limit, const char *why)
+static int wait_ours(pthread_cond_t *c, pthread_mutex_t *m, struct app_time limit, const char *why, const void *caller)
 {
 	deadline_t nap = NEVER;
+	bool whole;
+	int err;
 
 	coro_enter();
 	if (standby_is_me() && limit.at && standby_applies())
 		return stand_by(m, limit);
 	if (attributes_of(c) & COND_SHARED)
 		nap = next_nap(c, app_time_deadline(limit));
-	return wait_on(c, m, limit, nap, why);
+	whole = greenlet_enter_whole(python_is_runtime(caller)); /* the GIL */
+	err = wait_on(c, m, limit, nap, why);
+	greenlet_leave_whole(whole);
+	return err;
 }
 
 /* Is this one for libc: nothing is green, or a native thread meets a condition of several processes? */
@@ -155,7 +164,7 @@ EXPORT int pthread_cond_wait(pthread_cond_t *c, pthread_mutex_t *m)
 {
 	if (is_libcs(c))
 		return libc.pthread_cond_wait(c, m);
-	return wait_ours(c, m, NO_LIMIT, "pthread_cond_wait");
+	return wait_ours(c, m, NO_LIMIT, "pthread_cond_wait", __builtin_return_address(0));
 }
 
 static clockid_t clock_of(const pthread_cond_t *c)
@@ -163,9 +172,10 @@ static clockid_t clock_of(const pthread_cond_t *c)
 	return attributes_of(c) & COND_MONOTONIC ? CLOCK_MONOTONIC : CLOCK_REALTIME;
 }
 
-static int wait_until_time(pthread_cond_t *c, pthread_mutex_t *m, struct app_time limit, const char *why)
+static int wait_until_time(pthread_cond_t *c, pthread_mutex_t *m, struct app_time limit, const char *why,
+			   const void *caller)
 {
-	return app_time_is_valid(limit) ? wait_ours(c, m, limit, why) : EINVAL;
+	return app_time_is_valid(limit) ? wait_ours(c, m, limit, why, caller) : EINVAL;
 }
 
 /* pthread_cond_timedwait(3).  Parks: until signalled, or the condition's own clock reaches `abs`. */
@@ -173,7 +183,8 @@ EXPORT int pthread_cond_timedwait(pthread_cond_t *c, pthread_mutex_t *m, const s
 {
 	if (is_libcs(c))
 		return libc.pthread_cond_timedwait(c, m, abs);
-	return wait_until_time(c, m, (struct app_time){ clock_of(c), abs }, "pthread_cond_timedwait");
+	return wait_until_time(c, m, (struct app_time){ clock_of(c), abs }, "pthread_cond_timedwait",
+			       __builtin_return_address(0));
 }
 
 /* pthread_cond_clockwait(3).  The same on the given clock; EINVAL if it is neither of the two. */
@@ -184,7 +195,8 @@ EXPORT int pthread_cond_clockwait(pthread_cond_t *c, pthread_mutex_t *m, clockid
 		return libc.pthread_cond_clockwait(c, m, clock, abs);
 	if (!clock_is_known(clock))
 		return EINVAL;
-	return wait_until_time(c, m, (struct app_time){ clock, abs }, "pthread_cond_clockwait");
+	return wait_until_time(c, m, (struct app_time){ clock, abs }, "pthread_cond_clockwait",
+			       __builtin_return_address(0));
 }
 
 /* Wakes up to n of ours; how many. */

@@ -13,6 +13,7 @@
 #include "libc.h"
 #include <stdarg.h>
 #include <string.h>
+#include "greenlet.h"
 #include "rawlock.h"
 #include "sigmask.h"
 #include "thread.h"
@@ -34,6 +35,17 @@ EXPORT pid_t gettid(void)
 	struct coro *me = sig_coro();
 
 	return LIKELY(!me) ? libc.gettid() : me->tid;
+}
+
+/* pthread_self(3).  Differs: while an exception is to be raised in a greenlet of another thread, the interpreter, which
+ * only asks the main one for exceptions, is told that it is that (greenlet.h). */
+EXPORT pthread_t pthread_self(void)
+{
+	struct coro *me = coro_self;
+
+	if (UNLIKELY(me && me->carrier) && greenlet_poses(me, __builtin_return_address(0)))
+		return sched.main->thread;
+	return libc.pthread_self();
 }
 
 /* pthread_getattr_np(3) reads the target's record and asks for its affinity.  The lock keeps two loans

@@ -12,9 +12,11 @@
  * whose owner the kernel or another process must know are in core/hostlock.c; only these are polled, and
  * only while their owner is not a thread of this process.
  */
+#include "greenlet.h"
 #include "hostlock.h"
 #include "libc.h"
 #include "lock.h"
+#include "python.h"
 #include "standby.h"
 #include "thread.h"
 
@@ -32,10 +34,12 @@ static bool would_deadlock(const pthread_mutex_t *m)
 }
 
 /* A lock on a mutex that libc's trylock has just called busy. */
-static __attribute__((noinline)) int await_mutex(pthread_mutex_t *m, struct app_time limit, const char *why)
+static __attribute__((noinline)) int await_mutex(pthread_mutex_t *m, struct app_time limit, const char *why,
+						 const void *caller)
 {
 	struct waiter native, *w;
 	int saved = errno, err;
+	bool whole;
 
 	if (would_deadlock(m))
 		return EDEADLK;
@@ -45,7 +49,9 @@ static __attribute__((noinline)) int await_mutex(pthread_mutex_t *m, struct app_
 	 * watchdog that would end that: libc's own unlock wakes it in any case. */
 	if (standby_is_me() && !limit.at)
 		return libc.pthread_mutex_lock(m);
+	whole = greenlet_enter_whole(python_is_runtime(caller));
 	w = waitq_mine(&native);
+	greenlet_leave_whole(whole);
 	waitq_add(w, m);
 	for (;;) {
 		if ((err = libc.pthread_mutex_trylock(m)) != EBUSY) {
@@ -112,11 +118,11 @@ static int acquire_hostlock(struct coro *me, pthread_mutex_t *m, struct app_time
 	return err == EBUSY ? await_hostlock(me, m, limit, why) : err;
 }
 
-static inline int acquire(pthread_mutex_t *m, struct app_time limit, const char *why)
+static inline int acquire(pthread_mutex_t *m, struct app_time limit, const char *why, const void *caller)
 {
 	int err = libc.pthread_mutex_trylock(m);
 
-	return LIKELY(err != EBUSY) ? err : await_mutex(m, limit, why);
+	return LIKELY(err != EBUSY) ? err : await_mutex(m, limit, why, caller);
 }
 
 /* pthread_mutex_lock(3).  Parks: while another thread holds it; never ended by a signal, no cancellation point.
@@ -130,7 +136,7 @@ EXPORT int pthread_mutex_lock(pthread_mutex_t *m)
 	if (hostlock_is_needed(m))
 		return coro_self ? acquire_hostlock(coro_self, m, NO_LIMIT, "pthread_mutex_lock")
 				 : libc.pthread_mutex_lock(m);
-	return acquire(m, NO_LIMIT, "pthread_mutex_lock");
+	return acquire(m, NO_LIMIT, "pthread_mutex_lock", __builtin_return_address(0));
 }
 EXPORT_ALIAS(__pthread_mutex_lock, pthread_mutex_lock);
 
@@ -154,7 +160,7 @@ EXPORT int pthread_mutex_timedlock(pthread_mutex_t *m, const struct timespec *ab
 	if (hostlock_is_needed(m))
 		return coro_self ? acquire_hostlock(coro_self, m, limit, "pthread_mutex_timedlock")
 				 : libc.pthread_mutex_timedlock(m, abs);
-	return acquire(m, limit, "pthread_mutex_timedlock");
+	return acquire(m, limit, "pthread_mutex_timedlock", __builtin_return_address(0));
 }
 
 /* pthread_mutex_clocklock(3).  The same on either clock; EINVAL for any other. */
@@ -169,7 +175,7 @@ EXPORT int pthread_mutex_clocklock(pthread_mutex_t *m, clockid_t clock, const st
 	if (hostlock_is_needed(m))
 		return coro_self ? acquire_hostlock(coro_self, m, limit, "pthread_mutex_clocklock")
 				 : libc.pthread_mutex_clocklock(m, clock, abs);
-	return acquire(m, limit, "pthread_mutex_clocklock");
+	return acquire(m, limit, "pthread_mutex_clocklock", __builtin_return_address(0));
 }
 
 static int after_unlock(pthread_mutex_t *m, int err)

@@ -11,9 +11,11 @@
  */
 #include <limits.h>
 #include <stdlib.h>
+#include "greenlet.h"
 #include "libc.h"
 #include "lock.h"
 #include "offload.h"
+#include "python.h"
 #include "rawlock.h"
 #include "standby.h"
 
@@ -49,6 +51,14 @@ static int flags_for(struct app_time limit)
 	return WAITQ_CANCEL | WAITQ_INTR | (limit.at ? 0 : WAITQ_RESTART);
 }
 
+/* sem_wait() knows one error of this kind, and the interpreter's locks would complain of another. */
+static int ended_early(struct coro *me)
+{
+	int r = coro_ended_early(me);
+
+	return r == -ECANCELED && me->flow_of ? -EINTR : r;
+}
+
 /* 0 or -errno, of which -EAGAIN is impossible: the kind for threads of one process. */
 static int await_private(sem_t *s, struct app_time limit, const char *why)
 {
@@ -61,9 +71,9 @@ static int await_private(sem_t *s, struct app_time limit, const char *why)
 			waitq_leave(w); /* a wake that has come as well announces another token */
 			return 0;
 		}
-		r = lock_wait(w, limit, flags_for(limit), why);
+		r = lock_wait(w, limit, greenlet_is_deaf(w->co) ? 0 : flags_for(limit), why);
 		if (r == -ECANCELED)
-			r = coro_ended_early(w->co);
+			r = ended_early(w->co);
 		if (r < 0)
 			return r;
 		if (libc.sem_trywait(s) == 0)
@@ -199,10 +209,11 @@ static int await_shared(struct coro *me, sem_t *s, struct app_time limit, const 
 	return 0;
 }
 
-static int await_token(sem_t *s, struct app_time limit, const char *why)
+static int await_token(sem_t *s, struct app_time limit, const char *why, const void *caller)
 {
 	struct coro *me = coro_enter();
 	int saved = errno, r;
+	bool whole;
 
 	if (!coro_self)
 		libc.pthread_testcancel();
@@ -210,7 +221,9 @@ static int await_token(sem_t *s, struct app_time limit, const char *why)
 		return 0;
 	if (standby_is_me() && !limit.at)
 		return libc.sem_wait(s); /* as in await_mutex(), mutex.c */
+	whole = greenlet_enter_whole(python_parks_thread(caller));
 	r = me && is_shared(s) ? await_shared(me, s, limit, why) : await_private(s, limit, why);
+	greenlet_leave_whole(whole);
 	if (r < 0)
 		return fail(-r);
 	errno = saved;
@@ -230,7 +243,7 @@ EXPORT int sem_wait(sem_t *s)
 {
 	if (is_libcs(s))
 		return libc.sem_wait(s);
-	return await_token(s, NO_LIMIT, "sem_wait");
+	return await_token(s, NO_LIMIT, "sem_wait", __builtin_return_address(0));
 }
 
 /* sem_timedwait(3).  Parks: as sem_wait, until CLOCK_REALTIME reaches `abs` at the latest.
@@ -241,7 +254,9 @@ EXPORT int sem_timedwait(sem_t *s, const struct timespec *abs)
 
 	if (is_libcs(s))
 		return libc.sem_timedwait(s, abs);
-	return app_time_is_valid(limit) ? await_token(s, limit, "sem_timedwait") : fail(EINVAL);
+	if (!app_time_is_valid(limit))
+		return fail(EINVAL);
+	return await_token(s, limit, "sem_timedwait", __builtin_return_address(0));
 }
 
 /* sem_clockwait(3).  The same on either clock; EINVAL for any other. */
@@ -253,7 +268,7 @@ EXPORT int sem_clockwait(sem_t *s, clockid_t clock, const struct timespec *abs)
 		return libc.sem_clockwait(s, clock, abs);
 	if (!clock_is_known(clock) || !app_time_is_valid(limit))
 		return fail(EINVAL);
-	return await_token(s, limit, "sem_clockwait");
+	return await_token(s, limit, "sem_clockwait", __builtin_return_address(0));
 }
 
 /* sem_trywait(3).  Parks: never. */

@@ -7,6 +7,8 @@
  */
 #include "libc.h"
 #include <string.h>
+#include "glue.h"
+#include "greenlet.h"
 #include "handler.h"
 #include "sigmask.h"
 #include "thread.h"
@@ -27,6 +29,11 @@ EXPORT int sigaction(int sig, const struct sigaction *act, struct sigaction *old
 {
 	if (LIKELY(!sched.main))
 		return libc.sigaction(sig, act, old);
+	if (UNLIKELY(sig == GLUE_SIGNAL) && act && greenlet_notes_handler(act->sa_handler)) {
+		if (old)
+			*old = (struct sigaction){ .sa_handler = SIG_DFL };
+		return 0;
+	}
 	return at_border(sig_action(sig, act, old));
 }
 EXPORT_ALIAS(__sigaction, sigaction);
@@ -136,18 +143,19 @@ EXPORT int sigpending(sigset_t *set)
  * ended early). */
 static int await_handler(struct coro *me, const sigset_t *mask, const char *why)
 {
+	struct coro *who = coro_flow(me);
 	sigset_t old;
 	int r;
 
-	coro_begin_wait(me, NEVER, WAITQ_INTR | WAITQ_CANCEL);
+	coro_begin_wait(who, NEVER, WAITQ_INTR | WAITQ_CANCEL);
 	if (mask)
 		sig_change_mask(me, mask, &old); /* what it lets through counts */
-	while ((r = coro_early_end(me, WAITQ_INTR | WAITQ_CANCEL)) == 0)
-		sched_park(me, why, -1);
-	coro_end_wait(me);
+	while ((r = coro_early_end(who, WAITQ_INTR | WAITQ_CANCEL)) == 0)
+		sched_park(who, why, -1);
+	coro_end_wait(who);
 	if (mask)
 		sig_change_mask(me, &old, NULL);
-	return fail(r == -ECANCELED ? -coro_ended_early(me) : EINTR);
+	return fail(r == -ECANCELED ? -coro_ended_early(who) : EINTR);
 }
 
 /* pause(2).  Parks: until a signal handler has run.  Passes through: native threads, handlers.  errno: EINTR.

@@ -69,6 +69,9 @@ struct coro {
 	deadline_t timer_at;
 	uint64_t awaited; /* by sigwait and kin: bits as in `pending`, of which one ends the wait */
 
+	/* Greenlets (greenlet.h): of a thread that has some; and, in the record of one, the thread's. */
+	struct carrier *carrier, *flow_of;
+
 	struct waiter waiter;
 
 	/* Remote wakes: pushed by any thread, drained by the host.  IDLE -> QUEUED by the pusher,
@@ -138,7 +141,8 @@ static inline bool coro_cancel_due(const struct coro *me)
 _Noreturn void green_act_on_cancel(struct coro *me);
 
 /* A wait has ended with -ECANCELED, nothing of the call is left to undo.  A thread does not return from here; a
- * native coroutine gets what its call fails with: -ECANCELED, or -ETIME when its limit has passed. */
+ * native coroutine gets what its call fails with: -ECANCELED, or -ETIME when its limit has passed; a greenlet -EINTR
+ * or -ECANCELED, and an exception is due for it. */
 int coro_ended_early(struct coro *me);
 
 /* The same for calls that are cancellation points (pthreads(7)). */
@@ -185,6 +189,13 @@ void sched_disarm(struct coro *me);
 
 /* Lets every other ready coroutine run once. */
 void sched_yield_now(struct coro *me);
+/* The same for the thread as a whole, whatever greenlets it has. */
+void sched_yield_thread(struct coro *me);
+
+/* Is there anybody but the caller to run?  And, between two flows of a carrier: timers and descriptors are looked at
+ * when their time has come. */
+bool sched_someone_is_ready(void);
+void sched_look_if_due(void);
 
 /* Leaves the caller's stack. `after` runs on the next coroutine's stack when this one is off its own.  Returns
  * when somebody continues it for a new life: on a host (then sched_landed() is the first thing to call) or on a

@@ -14,6 +14,7 @@
 #include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
+#include "greenlet.h"
 #include "hostlock.h"
 #include "libc.h"
 #include "native.h"
@@ -312,6 +313,8 @@ _Noreturn void green_act_on_cancel(struct coro *me)
 
 int coro_ended_early(struct coro *me)
 {
+	if (me->flow_of || me->carrier)
+		return greenlet_ended_early(me);
 	if (!me->is_routine)
 		green_act_on_cancel(me);
 	return coro_cancel_due(me) ? -ECANCELED : -ETIME;

@@ -17,6 +17,7 @@
  */
 #include "handler.h"
 #include "fdtab.h"
+#include "greenlet.h"
 #include "libc.h"
 #include "native.h"
 #include "rawlock.h"
@@ -356,6 +357,10 @@ static void sort_out(struct coro *me, int sig, siginfo_t *info, ucontext_t *uc)
 		whose->interrupted |= note_of(table_get(sig).flags);
 		if (whose->interruptible)
 			coro_unpark(whose);
+		if (UNLIKELY(whose->carrier != NULL))
+			greenlet_interrupted(whose, note_of(table_get(sig).flags));
+		if (UNLIKELY(whose->carrier != NULL) && greenlet_defers(whose, sig, (void *)table_get(sig).handler))
+			return;
 	}
 	call_handler(sig, info, uc);
 }
@@ -493,6 +498,8 @@ void handler_deliver(struct coro *me, int sig, siginfo_t *info)
 	run_on_own_stack(me, a.flags, mask, &(struct call){ a.handler, sig, info, &uc });
 	sig_put_mask(me, *sig_word(&uc.uc_sigmask)); /* handlers may change their context's, see sigreturn(2) */
 	me->interrupted |= note_of(a.flags);
+	if (UNLIKELY(me->carrier != NULL))
+		greenlet_interrupted(me, note_of(a.flags));
 	errno = saved;
 }
 

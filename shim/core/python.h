@@ -24,6 +24,12 @@ static inline bool python_pays_eintr(void)
 /* The host has left the loop and sched.watch_naps is set. */
 void python_host_woke(void);
 bool python_is_here(void);
+/* The interpreter has begun and does not end yet. */
+bool python_is_up(void);
+/* Does the interpreter itself call us from there? */
+bool python_is_runtime(const void *caller);
+/* The same, and not for a lock of Python code: a semaphore in which the interpreter parks a thread (3.13 and later). */
+bool python_parks_thread(const void *caller);
 /* "app.py:17 (fn)", where that thread is in Python; false: nowhere.  Waits for the GIL as long as it takes.  For
  * the watch only. */
 bool python_where(pthread_t thread, char *out, size_t size);

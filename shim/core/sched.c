@@ -19,6 +19,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "fdtab.h"
+#include "greenlet.h"
 #include "loop.h"
 #include "python.h"
 #include "raw.h"
@@ -33,7 +34,7 @@
 
 /* Reading the clock takes longer than a switch between native coroutines, and a poll thirty times as long.  So a
  * number of switches that took CLOCK_EVERY_NS the last time may pass before the clock is read again, and a round in
- * which everybody has only yielded is polled after YIELDS_POLL_EVERY_NS. */
+ * which everybody has only yielded, while nobody waits for a descriptor, is polled after YIELDS_POLL_EVERY_NS. */
 #define CLOCK_EVERY_NS (10 * NS_PER_US)
 #define YIELDS_POLL_EVERY_NS (20 * NS_PER_US)
 #define ALLOWANCE_MAX 64
@@ -49,6 +50,7 @@ static _Atomic(struct coro *) sched_remote;
 
 static struct runq now, fresh, later;
 static bool polling; /* what becomes ready is `fresh` */
+static unsigned polls; /* so many have begun */
 static int64_t last_look_ns, last_poll_ns;
 static bool woken; /* somebody in fresh or later has been waiting for something */
 static struct {
@@ -107,7 +109,10 @@ void coro_ready(struct coro *co)
 		return;
 	co->state = CORO_READY;
 	woken = true;
-	append(polling ? &fresh : &later, co);
+	if (UNLIKELY(co->flow_of != NULL))
+		greenlet_ready(co, polling ? polls : 0);
+	else
+		append(polling ? &fresh : &later, co);
 }
 
 static void push_remote(struct coro *co)
@@ -193,6 +198,7 @@ void sched_drain_remote(void)
 static void poll_loop(bool block)
 {
 	polling = true;
+	polls++;
 	if (block) {
 		atomic_store(&sched.idle, true);
 		standby_host_is_idle();
@@ -218,6 +224,7 @@ static void look_around(int64_t t)
 		return;
 	}
 	polling = true;
+	polls++;
 	loop_settle(t);
 	polling = false;
 	last_look_ns = t;
@@ -234,12 +241,12 @@ static void grant_allowance(int64_t t)
 	allowance.at = t;
 }
 
-/* All that wait for their turn have yielded, and the last poll is not long ago. */
+/* All that wait for their turn have yielded, nobody waits for a descriptor, and the last poll is not long ago. */
 static bool may_skip_poll(void)
 {
 	int64_t t;
 
-	if (woken || !later.head)
+	if (woken || !later.head || fd_waiting)
 		return false;
 	if (allowance.left > 0) {
 		allowance.left--;
@@ -263,7 +270,7 @@ static void begin_round(bool block)
 	sched.round++;
 }
 
-static void look_if_due(void)
+void sched_look_if_due(void)
 {
 	int64_t t;
 
@@ -281,7 +288,7 @@ static void look_if_due(void)
 static struct coro *next_ready(bool block)
 {
 	if (now.head)
-		look_if_due();
+		sched_look_if_due();
 	else
 		begin_round(block);
 	return pop(&now);
@@ -351,19 +358,37 @@ static bool pass_on(struct coro *me)
 
 void sched_park(struct coro *me, const char *why, int fd)
 {
-	me->state = CORO_PARKED;
 	me->why = why;
 	me->why_fd = fd;
+	if (UNLIKELY(me->flow_of != NULL)) {
+		greenlet_park(me);
+		me->why = NULL;
+		return;
+	}
+	if (UNLIKELY(greenlets_exist))
+		greenlet_thread_parks(me);
+	me->state = CORO_PARKED;
 	/* Wakes that came between the caller's registration and this line. */
 	sched_drain_remote();
 	while (!pass_on(me))
 		;
 	me->why = NULL;
+	if (UNLIKELY(greenlets_exist))
+		greenlet_thread_is_back(me);
 	if (UNLIKELY(me->has_pending))
 		sig_run_pending(me);
 }
 
 void sched_yield_now(struct coro *me)
+{
+	me = coro_flow(me);
+	if (UNLIKELY(me->flow_of != NULL))
+		greenlet_yield(me);
+	else
+		sched_yield_thread(me);
+}
+
+void sched_yield_thread(struct coro *me)
 {
 	me->state = CORO_READY;
 	me->why = "yield";
@@ -373,6 +398,11 @@ void sched_yield_now(struct coro *me)
 	me->why = NULL;
 	if (UNLIKELY(me->has_pending))
 		sig_run_pending(me);
+}
+
+bool sched_someone_is_ready(void)
+{
+	return now.head || fresh.head || later.head;
 }
 
 void sched_arm(struct coro *me, deadline_t until)
@@ -414,7 +444,7 @@ void sched_leave(struct coro *me, void (*after)(struct coro *))
 	me->state = CORO_DEAD;
 	me->why = "ended";
 	while (!next) {
-		next = now.head || fresh.head || later.head ? next_ready(false) : NULL;
+		next = sched_someone_is_ready() ? next_ready(false) : NULL;
 		if (next)
 			next->state = CORO_RUNNING;
 		else
@@ -518,6 +548,8 @@ static const char *broken_part(void)
 		return "the ring of coroutines";
 	if (verify_queue(&now) < 0 || verify_queue(&fresh) < 0 || verify_queue(&later) < 0)
 		return "a run queue";
+	if (greenlet_verify() < 0)
+		return "the flows of a thread";
 	if (timer_verify() < 0)
 		return "the heap of timers";
 	return fd_verify() < 0 ? "the table of descriptors" : NULL;

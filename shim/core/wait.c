@@ -11,6 +11,7 @@
 #include "wait.h"
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include "greenlet.h"
 #include "loop.h"
 #include "raw.h"
 
@@ -45,8 +46,10 @@ static int park_on_fd(struct coro *me, struct fdrec *f, short want, deadline_t u
 
 int wait_fd(struct coro *me, struct fdrec *f, short want, deadline_t until, int flags, const char *why)
 {
-	int r = park_on_fd(me, f, want, until, flags | WAITQ_CANCEL, why);
+	int r;
 
+	me = coro_flow(me);
+	r = park_on_fd(me, f, want, until, flags | WAITQ_CANCEL, why);
 	if (UNLIKELY(r == -ECANCELED))
 		r = coro_ended_early(me);
 	return r;
@@ -220,6 +223,7 @@ int wait_many(struct coro *me, const struct pollfd *fds, nfds_t n, deadline_t un
 		r = wait_until(me, until, flags, why);
 		return r ? r : -ETIMEDOUT;
 	}
+	me = coro_flow(me);
 	m = calloc(1, sizeof(*m) + (n + 1) * sizeof(m->waits[0]));
 	if (!m) {
 		errno = saved;
@@ -254,6 +258,7 @@ int wait_until(struct coro *me, deadline_t until, int flags, const char *why)
 {
 	int r;
 
+	me = coro_flow(me);
 	flags |= WAITQ_CANCEL;
 	coro_begin_wait(me, until, flags);
 	while ((r = coro_early_end(me, flags)) == 0)

@@ -12,6 +12,7 @@
 #include "waitq.h"
 #include <limits.h>
 #include "coro.h"
+#include "greenlet.h"
 #include "libc.h"
 #include "loop.h"
 #include "rawlock.h"
@@ -38,7 +39,7 @@ static struct bucket *bucket_of(const void *addr)
 
 struct waiter *waitq_mine(struct waiter *native)
 {
-	struct coro *me = coro_may_park();
+	struct coro *me = coro_flow(coro_may_park());
 	struct waiter *w = me ? &me->waiter : native;
 
 	w->co = me;
