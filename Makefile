@@ -66,9 +66,17 @@ SERVICES = scripts/services run mariadb postgres redis --
 
 Q = $(if $(filter 1,$(V)),,@)
 
+# The module in C: one object for every Python from 3.9 on, by the limited API.
+GLUE_SRC = $(sort $(wildcard pyglue/_syncless/*.c))
+GLUE_OBJ = $(patsubst %.c,$(BUILD)/%.o,$(GLUE_SRC))
+GLUE_CFLAGS = -std=gnu11 -D_GNU_SOURCE -fPIC -fvisibility=hidden -Ishim -Ipyglue/_syncless \
+	-I$(PYTHON_INCLUDE)
+PYTHON_INCLUDE = $(shell $(or $(PYTHON),python3) -c 'import sysconfig; print(sysconfig.get_path("include"))' 2>/dev/null)
+GLUE = $(BUILD)/_syncless.abi3.so
+
 DOCTOR = $(BUILD)/doctor.py $(BUILD)/doctor_probe.py
 
-all: $(BUILD)/libsyncless.so $(BUILD)/syncless $(BUILD)/syncless.pc $(DOCTOR)
+all: $(BUILD)/libsyncless.so $(BUILD)/syncless $(BUILD)/syncless.pc $(GLUE) $(DOCTOR)
 
 run:
 	scripts/setup run
@@ -114,6 +122,7 @@ install: all
 	install -d '$(INSTALL_AT)/bin' '$(INSTALL_AT)/lib/syncless' '$(INSTALL_AT)/lib/pkgconfig' \
 		'$(INSTALL_AT)/include' '$(INSTALL_AT)/share/man/man3' '$(INSTALL_PYTHON_AT)'
 	install -m 755 $(BUILD)/libsyncless.so '$(INSTALL_AT)/lib/syncless'
+	install -m 755 $(GLUE) '$(INSTALL_PYTHON_AT)'
 	install -m 644 $(DOCTOR) '$(INSTALL_AT)/lib/syncless'
 	install -m 755 $(BUILD)/syncless '$(INSTALL_AT)/bin'
 	install -m 644 shim/syncless.h '$(INSTALL_AT)/include'
@@ -128,8 +137,9 @@ uninstall:
 		'$(INSTALL_AT)/lib/pkgconfig/syncless.pc' '$(INSTALL_AT)/share/man/man3/syncless.3'
 
 clean:
-	rm -rf $(BUILD)/shim $(BUILD)/tests $(BUILD)/fuzz $(BUILD)/asan $(BUILD)/clang $(BUILD)/aarch64 $(BUILD)/wheel $(BUILD)/*.a \
+	rm -rf $(BUILD)/shim $(BUILD)/pyglue $(BUILD)/tests $(BUILD)/fuzz $(BUILD)/asan $(BUILD)/clang $(BUILD)/aarch64 $(BUILD)/wheel $(BUILD)/*.a \
 		$(BUILD)/exports.map $(BUILD)/libsyncless.so $(BUILD)/syncless $(BUILD)/syncless.pc $(BUILD)/needs \
+		$(BUILD)/needs-python $(GLUE) \
 		$(DOCTOR)
 
 # The same tree, built otherwise, elsewhere.
@@ -175,6 +185,21 @@ $(BUILD)/libsyncless.so: $(SHIM_OBJ) $(BUILD)/libev.a $(BUILD)/libcares.a $(BUIL
 	@echo '  LINK $@'
 	$(Q)$(CC) $(CFLAGS) $(SANITIZE) $(SHIM_LDFLAGS) $(LDFLAGS) -o $@ $(SHIM_OBJ) $(BUILD)/libev.a \
 		$(BUILD)/libcares.a $(SHIM_LIBS)
+
+$(GLUE_OBJ): | $(BUILD)/needs-python
+$(BUILD)/needs-python: scripts/needs Makefile
+	@mkdir -p $(@D)
+	@CC='$(CC)' CPPFLAGS='$(CPPFLAGS) -I$(PYTHON_INCLUDE)' scripts/needs Python.h=python3-dev
+	@touch $@
+
+$(GLUE): $(GLUE_OBJ)
+	@echo '  LINK $@'
+	$(Q)$(CC) $(CFLAGS) $(SANITIZE) -shared -Wl,-z,now,-z,relro,-z,noexecstack $(LDFLAGS) -o $@ $(GLUE_OBJ) -ldl
+
+$(BUILD)/pyglue/%.o: pyglue/%.c Makefile
+	@mkdir -p $(@D)
+	@echo '  CC   $@'
+	$(Q)$(CC) $(CPPFLAGS) $(GLUE_CFLAGS) $(WARN) $(CFLAGS) $(SANITIZE) -MMD -MP -c -o $@ $<
 
 $(BUILD)/exports.map: shim/calls.def Makefile
 	@mkdir -p $(@D)
@@ -244,7 +269,7 @@ $(BUILD)/fuzz/%: tests/fuzz/%.c tests/fuzz/fuzz.h $(FUZZ_SRC) $(wildcard shim/co
 # What runs before the sanitizer's runtime is up, and what that calls on its way.
 $(addprefix $(BUILD)/shim/,init.o core/libc.o core/settings.o calls/dl.o): override SANITIZE =
 
--include $(SHIM_OBJ:.o=.d) $(TEST_PROGRAMS:=.d) $(TEST_SHARED:=.d)
+-include $(SHIM_OBJ:.o=.d) $(GLUE_OBJ:.o=.d) $(TEST_PROGRAMS:=.d) $(TEST_SHARED:=.d)
 
 .PHONY: all run test check bench matrix suites fuzz deps install uninstall clean \
 	check-asan check-backends check-clang check-aarch64 check-fresh objects programs

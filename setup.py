@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The wheel: the Python package and, in it, the object and the launcher as the Makefile builds them.
+"""The wheel: the Python package and, in it, the objects and the launcher as the Makefile builds them.
 
 There is one build: this only calls make, with the compiler and flags of the
 environment, and carries the results.  The tag names the machine but no Python,
-for nothing in the object is linked to one.  The command `syncless` is the
+for neither object is linked to one.  The command `syncless` is the
 launcher once more; in an editable install it calls the one that `make` leaves in
 build/, as the package does, which is then the source tree's.
 """
 import os
 import shlex
 import subprocess
+import sys
 
 from setuptools import Distribution, setup
 from setuptools.command.bdist_wheel import bdist_wheel
@@ -27,7 +28,7 @@ exec {} "$@"
 
 def make():
     """Raises SystemExit with a line of its own; make has said on stderr what was wrong."""
-    words = ['make', f'-j{os.cpu_count() or 1}', 'BUILD=' + BUILD, 'all']
+    words = ['make', f'-j{os.cpu_count() or 1}', 'BUILD=' + BUILD, 'PYTHON=' + sys.executable, 'all']
     words += [f'{name}={os.environ[name]}' for name in FROM_ENVIRONMENT if os.environ.get(name)]
     try:
         subprocess.run(words, check=True)
@@ -48,7 +49,8 @@ class BuildPy(build_py):
         super().run()
         if not self.editable_mode:
             package = os.path.join(self.build_lib, 'syncless')
-            self.copy_file(os.path.join(BUILD, 'libsyncless.so'), package)
+            for name in 'libsyncless.so', '_syncless.abi3.so':
+                self.copy_file(os.path.join(BUILD, name), package)
             self.copy_file(os.path.join(BUILD, 'syncless'), os.path.join(package, 'launcher'))
 
 

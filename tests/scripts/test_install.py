@@ -97,7 +97,7 @@ class Install(unittest.TestCase):
         self.assertEqual(files_below(self.folder), {'usr/' + path for path in package | {
             'bin/syncless', 'include/syncless.h', 'lib/syncless/libsyncless.so', 'lib/syncless/doctor.py',
             'lib/syncless/doctor_probe.py', 'lib/pkgconfig/syncless.pc', 'share/man/man3/syncless.3',
-            'python/syncless/launcher'}})
+            'python/syncless/launcher', 'python/syncless/_syncless.abi3.so'}})
         self.assertEqual(os.readlink(self.folder + '/usr/python/syncless/launcher'), '../../bin/syncless')
         with open(self.folder + '/usr/lib/pkgconfig/syncless.pc') as file:
             self.assertNotIn(self.folder, file.read())

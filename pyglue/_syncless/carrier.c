@@ -1,0 +1,361 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A thread that has tasks.  Here is all that this module does with the GIL and with switches between greenlets; when, is
+ * the shim's business (shim/core/greenlet.c).
+ *
+ * A greenlet begins on the stack of whoever switches to it first, above all that this one has there.  If a task began
+ * from the depth of another one's call, and a third from that one's, the stack and the interpreter's count of recursions
+ * would grow with each.  So all of them begin from one greenlet, the birthplace, which has no frames to speak of; it is
+ * also their parent, so each end leads back to it, and it goes on with whoever is next.  It never waits itself.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <string.h>
+#include "glue_py.h"
+
+unsigned carrier_generation;
+
+static PyTypeObject *carrier_type;
+
+/* --- Hooks */
+
+static bool hook_has_gil(void)
+{
+	PyThreadState *mine = PyGILState_GetThisThreadState();
+
+	return mine && names.thread_state_unchecked() == mine;
+}
+
+static void hook_take_gil(void *carrier)
+{
+	PyEval_RestoreThread(((Carrier *)carrier)->state);
+}
+
+static void hook_drop_gil(void *carrier)
+{
+	(void)carrier;
+	PyEval_SaveThread();
+}
+
+static void set_current(Carrier *c, Task *t)
+{
+	Task *old = c->current;
+
+	if (old == t)
+		return;
+	Py_XINCREF(t);
+	c->current = t;
+	Py_XDECREF(old);
+}
+
+static struct flow *hook_current(void *carrier)
+{
+	PyObject *type, *value, *traceback;
+	Task *t;
+
+	PyErr_Fetch(&type, &value, &traceback);
+	t = carrier_current(carrier);
+	PyErr_Restore(type, value, traceback); /* or forgets ours: then the thread waits */
+	return t ? t->flow : NULL;
+}
+
+/* What somebody has raised in a task that waits is due for it from now on. */
+static void note_thrown(Task *t)
+{
+	PyObject *type, *value, *traceback;
+
+	PyErr_Fetch(&type, &value, &traceback);
+	PyErr_NormalizeException(&type, &value, &traceback);
+	if (traceback)
+		PyException_SetTraceback(value, traceback);
+	Py_XDECREF(type);
+	Py_XDECREF(traceback);
+	set_ref(&t->thrown, value);
+	shim->set_due(t->flow, true);
+}
+
+static bool hook_switch_to(void *carrier, void *from_data, void *to_data)
+{
+	Carrier *c = carrier;
+	Task *from = from_data, *to = to_data;
+	PyObject *type, *value, *traceback, *r, *target, *mine = from->greenlet;
+
+	PyErr_Fetch(&type, &value, &traceback);
+	Py_INCREF(from);
+	Py_INCREF(mine);
+	if (to->greenlet) {
+		set_current(c, to);
+		target = to->greenlet;
+	} else {
+		c->begins = to;
+		target = c->birthplace;
+	}
+	r = greenlets.switch_to(target, NULL, NULL);
+	if (c->current != from) { /* somebody's own switch */
+		set_ref((PyObject **)&from->resumer, (PyObject *)c->current);
+		c->current = NULL;
+		set_current(c, from);
+	}
+	if (!r)
+		note_thrown(from);
+	Py_XDECREF(r);
+	Py_DECREF(mine);
+	Py_DECREF(from);
+	PyErr_Restore(type, value, traceback);
+	return r != NULL;
+}
+
+/* The first times by a signal that only CPython hears, which makes it raise what is due from within its own call.  Who
+ * tries again is no call of CPython's: it is told that it is over, and the interpreter raises it afterwards. */
+static int hook_deliver(void *carrier, void *task, int nth)
+{
+	enum { SIGNALS = 3 };
+	Carrier *c = carrier;
+	void (*handler)(int) = shim->signal_handler();
+	bool had_gil;
+
+	if (!task_is_due(task))
+		return 0;
+	if (handler && nth <= SIGNALS) {
+		if (!c->is_main)
+			shim->pose_as_main(true);
+		handler(GLUE_SIGNAL);
+		return EINTR;
+	}
+	had_gil = hook_has_gil();
+	if (!had_gil)
+		hook_take_gil(c);
+	PyThreadState_SetAsyncExc(c->ident, interrupt_class);
+	c->interrupted = true;
+	if (!had_gil)
+		hook_drop_gil(c);
+	return ECANCELED;
+}
+
+static const struct glue_hooks hooks = {
+	.has_gil = hook_has_gil,
+	.take_gil = hook_take_gil,
+	.drop_gil = hook_drop_gil,
+	.current = hook_current,
+	.switch_to = hook_switch_to,
+	.deliver = hook_deliver,
+};
+
+/* --- The birthplace */
+
+/* A task that was resumed by others than the scheduler has ended, and who did that would never run again. */
+static Task *resumer_of(const Task *t)
+{
+	Task *resumer = t->ended ? t->resumer : NULL;
+
+	return resumer && !resumer->ended && resumer->greenlet && !shim->is_waiting(resumer->flow) ? resumer : NULL;
+}
+
+/* self: a capsule of the carrier, not the carrier, which ends this greenlet when it ends. */
+static PyObject *live(PyObject *self, PyObject *unused)
+{
+	Carrier *c = PyCapsule_GetPointer(self, NULL);
+	unsigned born = carrier_generation;
+
+	(void)unused;
+	for (;;) {
+		Task *t, *resumer;
+		PyObject *r;
+
+		if (born != carrier_generation)
+			Py_Exit(0); /* a task that has forked ends in the child: the last of a process that was its alone */
+		t = c->begins;
+		resumer = c->current ? resumer_of(c->current) : NULL;
+		c->begins = NULL;
+		if (!t && resumer)
+			shim->landed(resumer->flow);
+		if (!t)
+			t = resumer ? resumer : shim->flow_data(shim->next(c->shims));
+		if (!t->greenlet && (t->thrown ? task_raise_due(t) : task_begin(t, c->birthplace)) < 0) {
+			task_end_unbegun(t);
+			continue;
+		}
+		set_current(c, t);
+		r = greenlets.switch_to(t->greenlet, NULL, NULL);
+		if (!r && PyErr_ExceptionMatches(greenlets.exit)) { /* the thread ends, the carrier is no more */
+			PyErr_Clear();
+			Py_RETURN_NONE;
+		}
+		if (!r)
+			PyErr_WriteUnraisable(self);
+		Py_XDECREF(r);
+	}
+}
+
+static PyMethodDef live_def = { "birthplace", live, METH_NOARGS, NULL };
+
+/* --- The type */
+
+/* Of the capsule in the thread state's dictionary: the thread ends.  Tasks that still wait are never run again. */
+static void thread_ends(PyObject *capsule)
+{
+	Carrier *c = PyCapsule_GetPointer(capsule, NULL);
+	PyObject *birthplace = c->birthplace;
+
+	if (c->shims && c->generation == carrier_generation)
+		shim->carrier_end(c->shims);
+	c->shims = NULL;
+	c->birthplace = NULL;
+	Py_XDECREF(birthplace);
+	set_current(c, NULL);
+	Py_DECREF(c);
+}
+
+static void carrier_dealloc(PyObject *self)
+{
+	Carrier *c = (Carrier *)self;
+	PyTypeObject *type = Py_TYPE(self);
+
+	PyObject_GC_UnTrack(self);
+	Py_CLEAR(c->birthplace);
+	Py_CLEAR(c->current);
+	((freefunc)PyType_GetSlot(type, Py_tp_free))(self);
+	Py_DECREF(type);
+}
+
+static int carrier_traverse(PyObject *self, visitproc visit, void *arg)
+{
+	Carrier *c = (Carrier *)self;
+
+	Py_VISIT(Py_TYPE(self));
+	Py_VISIT(c->birthplace);
+	Py_VISIT(c->current);
+	return 0;
+}
+
+static PyType_Slot carrier_slots[] = {
+	{ Py_tp_dealloc, carrier_dealloc },
+	{ Py_tp_traverse, carrier_traverse },
+	{ 0, NULL },
+};
+static PyType_Spec carrier_spec = {
+	.name = "_syncless.Carrier",
+	.basicsize = sizeof(Carrier),
+	.flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
+	.slots = carrier_slots,
+};
+
+static unsigned long main_ident(void)
+{
+	PyObject *threading = PyImport_ImportModule("threading");
+	PyObject *main = threading ? PyObject_CallMethod(threading, "main_thread", NULL) : NULL;
+	PyObject *ident = main ? PyObject_GetAttrString(main, "ident") : NULL;
+	unsigned long n = ident && ident != Py_None ? PyLong_AsUnsignedLong(ident) : 0;
+
+	Py_XDECREF(ident);
+	Py_XDECREF(main);
+	Py_XDECREF(threading);
+	return n;
+}
+
+/* A greenlet's first parent is whoever makes it; the birthplace outlives every other one but the main. */
+static PyObject *make_birthplace(Carrier *c)
+{
+	PyObject *capsule = PyCapsule_New(c, NULL, NULL);
+	PyObject *run = capsule ? PyCFunction_New(&live_def, capsule) : NULL;
+	PyObject *main = greenlets.get_current(), *parent;
+	PyObject *g;
+
+	while (main && (parent = PyObject_GetAttrString(main, "parent")) != NULL && parent != Py_None) {
+		Py_DECREF(main);
+		main = parent;
+	}
+	g = run && main ? greenlets.new(run, main) : NULL;
+	Py_XDECREF(capsule);
+	Py_XDECREF(run);
+	Py_XDECREF(main);
+	return g;
+}
+
+static Carrier *make_carrier(struct carrier *shims)
+{
+	PyObject *dict = PyThreadState_GetDict();
+	allocfunc alloc = (allocfunc)PyType_GetSlot(carrier_type, Py_tp_alloc);
+	Carrier *c = (Carrier *)alloc(carrier_type, 0);
+	PyObject *end;
+
+	if (!c)
+		return NULL;
+	c->state = PyThreadState_Get();
+	c->ident = (unsigned long)pthread_self();
+	c->generation = carrier_generation;
+	c->is_main = c->ident == main_ident();
+	c->birthplace = make_birthplace(c);
+	end = c->birthplace ? PyCapsule_New(c, NULL, thread_ends) : NULL;
+	if (!end) {
+		Py_DECREF(c);
+		return NULL;
+	}
+	chunks_keep();
+	c->shims = shims;
+	if (!dict || PyDict_SetItemString(dict, "syncless carrier", end) < 0)
+		c = NULL;
+	Py_DECREF(end); /* the dictionary has it, or it ends here */
+	if (c)
+		shim->carrier_set_data(shims, c);
+	return c;
+}
+
+static Carrier *fail(int err)
+{
+	if (err == EPERM)
+		PyErr_SetString(PyExc_RuntimeError, "this is a kernel thread of its own: coroutines run in the main "
+						    "thread and in green ones");
+	else
+		PyErr_Format(PyExc_RuntimeError, "coroutines do not work in this process (%s); see `syncless doctor`",
+			     strerror(err));
+	return NULL;
+}
+
+Carrier *carrier_mine(void)
+{
+	struct carrier *shims;
+	Carrier *c;
+
+	if (!shim_is_here())
+		return NULL;
+	shims = shim->carrier_get();
+	if (!shims)
+		return fail(errno);
+	c = shim->carrier_data(shims);
+	return c ? c : make_carrier(shims);
+}
+
+Task *carrier_current(Carrier *c)
+{
+	PyObject *g = greenlets.get_current();
+	Task *t = c->current;
+
+	if (!g)
+		return NULL;
+	Py_DECREF(g); /* it runs */
+	if (t && t->greenlet == g && !shim->flow_is_stale(t->flow))
+		return t;
+	t = task_of(g);
+	if (t ? task_renew_flow(t, c) < 0 : !(t = task_adopt(c, g)))
+		return NULL;
+	shim->landed(t->flow);
+	set_current(c, t);
+	return t;
+}
+
+static void after_fork_child(void)
+{
+	carrier_generation++;
+}
+
+int carrier_init(PyObject *module)
+{
+	(void)module;
+	carrier_type = (PyTypeObject *)PyType_FromSpec(&carrier_spec);
+	if (!carrier_type)
+		return -1;
+	pthread_atfork(NULL, NULL, after_fork_child);
+	shim_connect(&hooks);
+	return 0;
+}

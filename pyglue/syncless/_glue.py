@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Loads _syncless, the module in C, and makes it known to the interpreter.
+
+Private: coio, stackless and aio are written on top of what stands here.  The
+object lies beside this file, or in the source tree's build/.
+"""
+import importlib.machinery
+import importlib.util
+import os
+import signal
+import sys
+import threading
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+NAME = '_syncless.abi3.so'
+GLUE_SIGNAL = 33  # shim/glue.h
+
+
+def _load():
+    for folder in HERE, os.path.join(HERE, '../../build'):
+        path = os.path.join(folder, NAME)
+        if os.path.exists(path):
+            break
+    else:
+        raise ImportError(f'syncless: no {NAME} in {HERE}; install the package again, or run `make` in its '
+                          'source tree')
+    loader = importlib.machinery.ExtensionFileLoader('_syncless', path)
+    module = importlib.util.module_from_spec(importlib.util.spec_from_file_location('_syncless', path, loader=loader))
+    loader.exec_module(module)
+    return module
+
+
+_syncless = sys.modules.get('_syncless') or _load()
+sys.modules['_syncless'] = _syncless
+
+Task = _syncless.Task
+current = _syncless.current
+main = _syncless.main
+schedule = _syncless.schedule
+park = _syncless.park
+sleep = _syncless.sleep
+ready_tasks = _syncless.ready_tasks
+ready_count = _syncless.ready_count
+set_expired = _syncless.set_expired
+verify = _syncless.verify
+is_preloaded = _syncless.is_preloaded
+
+
+class Interrupt(BaseException):
+    """Never seen: making one raises what is due for the running task.
+
+    PyThreadState_SetAsyncExc() takes a class, and makes an instance when it
+    raises it.
+    """
+
+    def __new__(cls):
+        _syncless.raise_due()
+        return super().__new__(cls, 'nothing was due any more')
+
+
+_syncless.set_interrupt(Interrupt)
+
+
+def _listen():
+    """CPython shall raise what is due where it looks for signals.
+
+    Only the main thread may say so; until it has imported this, a call that is
+    interrupted ends in OSError first.
+    """
+    if threading.current_thread() is threading.main_thread() and is_preloaded():
+        current()  # the process has a host now, so the shim sees the next line
+        signal.signal(GLUE_SIGNAL, _syncless.raise_due)
+
+
+_listen()
