@@ -78,6 +78,7 @@ static void end(struct green *g)
 {
 	g->co.cancel_disabled = true;
 	tls_run_destructors();
+	g->retired |= !tls_can_be_made_new();
 	hostlock_owner_ends(&g->co);
 	sched_leave(&g->co, after_end);
 }

@@ -28,7 +28,7 @@ struct green {
 	void *(*start)(void *);
 	void *arg;
 	void *result;
-	bool retired;	/* left by pthread_exit or cancellation: glibc's record says "exiting" for ever */
+	bool retired;	/* left by pthread_exit or cancellation: glibc's record says "exiting" for ever; or TLS stays old */
 	bool going_home; /* the next switch to it is on a kernel thread of its own (body.c) */
 	bool own_stack; /* the application's memory (pthread_attr_setstack) */
 	char *stack;	/* our piece otherwise */
@@ -85,6 +85,7 @@ void body_after_fork_child(void);
 /* tls.c */
 int tls_init(void);
 void tls_run_destructors(void);	 /* of the calling thread: C++ first, then TSD, as glibc does */
+bool tls_can_be_made_new(void); /* the calling thread's; false: it has variables at unknown places */
 void tls_make_new(void);	 /* the calling thread's TLS as in a new thread */
 void tls_note_key(pthread_key_t key, void (*destroy)(void *));
 void tls_forget_key(pthread_key_t key);
