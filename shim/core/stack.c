@@ -18,6 +18,7 @@
 #ifndef MADV_GUARD_INSTALL
 #define MADV_GUARD_INSTALL 102
 #endif
+#define NO_ADVICE 0x5a5a /* EINVAL, from any kernel */
 #define PER_SLAB 8
 #define SLAB_MAX (128u << 20) /* a slab is no larger: an address space may be limited */
 
@@ -50,9 +51,19 @@ static struct size_class *class_of(size_t size, size_t guard)
 	return classes = c;
 }
 
+/* An emulated kernel may say yes to advice that it has never heard of: then no yes of its counts.  Under the lock. */
+static bool advice_counts(void)
+{
+	static enum { UNASKED, COUNTS, IS_NOTHING } advice;
+
+	if (advice == UNASKED)
+		advice = raw3(SYS_madvise, 0, 0, NO_ADVICE) < 0 ? COUNTS : IS_NOTHING;
+	return advice == COUNTS;
+}
+
 static int set_guard(char *base, size_t guard)
 {
-	if (!guard || raw3(SYS_madvise, base, guard, MADV_GUARD_INSTALL) == 0)
+	if (!guard || (advice_counts() && raw3(SYS_madvise, base, guard, MADV_GUARD_INSTALL) == 0))
 		return 0;
 	return (int)raw3(SYS_mprotect, base, guard, PROT_NONE);
 }
