@@ -11,7 +11,8 @@
 #     make check      the C tests and the checks of the object alone
 #     make check-asan     the C tests, all built with AddressSanitizer and UBSan
 #     make check-backends the C tests, preloaded, on each of libev's back ends
-#     make check-clang    compiles everything with clang; check-aarch64 likewise with its cross compiler
+#     make check-clang    compiles everything with clang
+#     make cross      compiles everything for aarch64, and runs the C tests of it under qemu-user
 #     make matrix     the Python tests under each interpreter of PYTHONS; else under python3.9 to python3.13
 #     make fuzz       the resolver's parsers with any bytes, FUZZ_SECONDS each (600)
 #     make suites     CPython's own test suites with and without the preload
@@ -162,9 +163,9 @@ check-backends: all programs
 check-clang:
 	$(MAKE) BUILD=build/clang CC=clang CXX=clang++ CFLAGS='-O2 -g -Werror' all programs
 
-check-aarch64:
-	$(MAKE) BUILD=build/aarch64 CC=aarch64-linux-gnu-gcc CFLAGS='-O2 -g -Werror' \
-		CPPFLAGS='-idirafter /usr/include' ARCHIVES= objects
+cross:
+	scripts/setup cross
+	scripts/cross $(TESTFLAGS)
 
 check-fresh:
 	scripts/setup fresh
@@ -271,5 +272,5 @@ $(addprefix $(BUILD)/shim/,init.o core/libc.o core/settings.o calls/dl.o): overr
 
 -include $(SHIM_OBJ:.o=.d) $(GLUE_OBJ:.o=.d) $(TEST_PROGRAMS:=.d) $(TEST_SHARED:=.d)
 
-.PHONY: all run test check bench matrix suites fuzz deps install uninstall clean \
-	check-asan check-backends check-clang check-aarch64 check-fresh objects programs
+.PHONY: all run test check bench matrix cross suites fuzz deps install uninstall clean \
+	check-asan check-backends check-clang check-fresh objects programs

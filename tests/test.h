@@ -69,6 +69,10 @@ extern void syncless_native_threads(int delta) __attribute__((weak));
 		_exit(77);                                                                                   \
 	} while (0)
 
+/* Under an emulator (tests/run --emulator), which is no kernel: says what it cannot do, for the test to leave that
+ * out. */
+#define is_emulated(why) (getenv("EMULATOR") && dprintf(1, "skipped: emulated: %s\n", why) > 0)
+
 /* dprintf: it reaches the kernel without a call of ours, and works in a signal handler or a vfork child
  * as far as anything does. */
 static inline void __attribute__((noreturn, cold)) check_failed(const char *file, int line, const char *what)

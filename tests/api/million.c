@@ -39,7 +39,7 @@ int main(void)
 {
 	static syncless_co *all[ROUND];
 	struct syncless_stats stats = { .size = sizeof(stats) };
-	long after_second = 0;
+	long after_second = 0, at_once;
 
 	NEED_LIBRARY();
 	for (int round = 0; round < 10; round++) {
@@ -48,11 +48,12 @@ int main(void)
 			after_second = resident_kb();
 	}
 	CHECK(resident_kb() - after_second < 1024);
-	for (long i = 0; i < ROUND; i++)
+	at_once = is_emulated("a guard takes a mapping, and there are 65,530") ? ROUND / 5 : ROUND;
+	for (long i = 0; i < at_once; i++)
 		all[i] = spawn(yields, (void *)i);
 	syncless_get_stats(&stats);
-	CHECK_EQ(stats.coroutines, ROUND);
-	for (long i = 0; i < ROUND; i++)
+	CHECK_EQ(stats.coroutines, at_once);
+	for (long i = 0; i < at_once; i++)
 		CHECK_EQ(join(all[i]), i);
 	CHECK_VERIFY();
 	return 0;

@@ -57,7 +57,8 @@ int main(void)
 	finish(t);
 	CHECK_EQ(read(e, &v, sizeof(v)), sizeof(v));
 	CHECK_EQ(v, 7);
-	CHECK_ERRNO(read(e, &v, 4), EINVAL);
+	if (!is_green() || !is_emulated("without RWF_NOWAIT, a read that is too short waits"))
+		CHECK_ERRNO(read(e, &v, 4), EINVAL);
 	CHECK_EQ(close(e), 0);
 
 	e = eventfd(2, EFD_NONBLOCK | EFD_SEMAPHORE);

@@ -11,6 +11,7 @@ int main(int argc, char **argv)
 {
 	unsigned long ours = (unsigned long)malloc(96) & 0xfff, plain = 0;
 	char command[512];
+	const char *emulator = getenv("EMULATOR");
 	FILE *child;
 
 	(void)argv;
@@ -22,7 +23,7 @@ int main(int argc, char **argv)
 	puts("the heap is the sanitizer's");
 	return 77;
 #endif
-	snprintf(command, sizeof(command), "LD_PRELOAD= %s plainly", argv[0]);
+	snprintf(command, sizeof(command), "LD_PRELOAD= %s %s plainly", emulator ? emulator : "", argv[0]);
 	child = popen(command, "r");
 	CHECK(child != NULL);
 	CHECK_EQ(fscanf(child, "%lu", &plain), 1);

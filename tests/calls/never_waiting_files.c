@@ -67,7 +67,8 @@ int main(void)
 	CHECK_EQ(errno, 1234);
 	always_ready(null);
 	CHECK_ERRNO(read(-1, buf, 1), EBADF);
-	CHECK_ERRNO(write(proc, buf, 1), EBADF);
+	if (!is_emulated("/proc/self/stat is a file that can be written"))
+		CHECK_ERRNO(write(proc, buf, 1), EBADF);
 	CHECK_EQ(close(gate[1]), 0);
 	finish(t);
 	return 0;

@@ -85,8 +85,10 @@ int main(void)
 	CHECK_ERRNO(recvmmsg(s[0], msgs, N, MSG_DONTWAIT, NULL), EAGAIN);
 	CHECK_EQ(send(s[1], "one", 3, 0), 3);
 	CHECK_EQ(recvmmsg(s[0], msgs, N, MSG_DONTWAIT, NULL), 1);
-	CHECK_EQ(send(s[1], "one", 3, 0), 3);
-	CHECK_EQ(recvmmsg(s[0], msgs, N, 0, &none), 1); /* the timeout is looked at after each message */
+	if (is_green() || !is_emulated("the timeout of recvmmsg is forgotten")) {
+		CHECK_EQ(send(s[1], "one", 3, 0), 3);
+		CHECK_EQ(recvmmsg(s[0], msgs, N, 0, &none), 1); /* the timeout is looked at after each message */
+	}
 
 	t = start(send_vector, NULL);
 	for (int i = 0; i < 1000; i++)
