@@ -173,6 +173,19 @@ static inline void on_signal(int sig, void (*handler)(int), int flags)
 	CHECK_EQ(sigaction(sig, &sa, NULL), 0);
 }
 
+/* A thread on a descriptor that is closed meanwhile: the one place where we differ from the kernel on purpose. */
+static inline void *read_until_closed(void *arg)
+{
+	char c;
+
+	about_to_block();
+	if (is_green())
+		CHECK_ERRNO(read(*(int *)arg, &c, 1), EBADF);
+	else
+		CHECK_EQ(read(*(int *)arg, &c, 1), 1);
+	return NULL;
+}
+
 struct native_start {
 	void *(*fn)(void *);
 	void *arg;

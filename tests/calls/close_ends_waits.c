@@ -11,18 +11,6 @@
 
 enum way { CLOSE, DUP2, DUP3, CLOSE_RANGE, SYS_CLOSE, WAYS };
 
-static void *read_one(void *arg)
-{
-	char c;
-
-	about_to_block();
-	if (is_green())
-		CHECK_ERRNO(read(*(int *)arg, &c, 1), EBADF);
-	else
-		CHECK_EQ(read(*(int *)arg, &c, 1), 1);
-	return NULL;
-}
-
 static void *recv_one(void *arg)
 {
 	char c;
@@ -118,7 +106,7 @@ static void under_poll(void)
 int main(void)
 {
 	for (int way = 0; way < WAYS; way++) {
-		check(way, read_one);
+		check(way, read_until_closed);
 		check(way, recv_one);
 	}
 	under_poll();

@@ -24,18 +24,6 @@ static long close_inline(int fd)
 	return r;
 }
 
-static void *read_one(void *arg)
-{
-	char c;
-
-	about_to_block();
-	if (is_green())
-		CHECK_ERRNO(read(*(int *)arg, &c, 1), EBADF);
-	else
-		CHECK_EQ(read(*(int *)arg, &c, 1), 1);
-	return NULL;
-}
-
 /* Its waiter is just back, and the loop has yet to look at it again. */
 static void *read_and_close(void *arg)
 {
@@ -77,7 +65,7 @@ static void check(bool is_watched, int blocked, int other)
 
 	CHECK_EQ(pipe(p), 0);
 	old = p[0];
-	t = start(read_one, &old);
+	t = start(read_until_closed, &old);
 	await_blocked(blocked);
 	if (is_watched)
 		turns(other);
