@@ -20,26 +20,17 @@ import tempfile
 import unittest
 from unittest import mock
 
+import images
+
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.path.abspath(os.environ.get('BUILD') or os.path.join(ROOT, 'build'))
 LAUNCHER = os.path.join(BUILD, 'syncless')
 LIBRARY = os.path.realpath(os.path.join(BUILD, 'libsyncless.so'))
 CC = os.environ.get('CC') or 'cc'
 HANG = 100
-PT_INTERP = 3
 OURS = ('SYNCLESS', 'LD_PRELOAD', 'GLIBC_TUNABLES', 'ASAN_OPTIONS', 'LSAN_OPTIONS')
 LINE = re.compile(r'(ok|note|WARN|FAIL)  ? ? ?(\S.*?)(?: -> (\S.*))?$')
 MAIN = 'int main(void) { return 0; }\n'
-
-
-def set_loader(image, loader):
-    """The words of PT_INTERP; no longer than those that are there."""
-    table, = struct.unpack_from('<Q', image, 32)
-    size, count = struct.unpack_from('<HH', image, 54)
-    header = next(at for at in range(table, table + size * count, size)
-                  if struct.unpack_from('<I', image, at) == (PT_INTERP,))
-    at, = struct.unpack_from('<Q', image, header + 8)
-    image[at:at + len(loader) + 1] = loader + b'\0'
 
 
 def load_doctor():
@@ -52,7 +43,7 @@ def load_doctor():
 doctor = load_doctor()
 
 
-class DoctorTest(unittest.TestCase):
+class DoctorTest(images.ChangesPrograms, unittest.TestCase):
     shell = ()
 
     def setUp(self):
@@ -103,16 +94,6 @@ class DoctorTest(unittest.TestCase):
             self.skipTest(f'the compiler cannot do {flags}: {done.stdout.splitlines()[-1]}')
         return path
 
-    def change(self, name, change):
-        """A copy of /bin/true, changed."""
-        with open(os.path.realpath('/bin/true'), 'rb') as file:
-            image = bytearray(file.read())
-        change(image)
-        path = os.path.join(self.folder, name)
-        with open(path, 'wb') as file:
-            file.write(image)
-        os.chmod(path, 0o755)
-        return path
 
 
 class Healthy(DoctorTest):
@@ -204,13 +185,11 @@ class Refused(DoctorTest):
         self.refuse(path, 'set-uid')
 
     def test_musl(self):
-        path = self.change('musl', lambda image: set_loader(image, b'/lib/ld-musl-x86_64.so.1'))
+        path = self.change('musl', lambda image: images.set_loader(image, b'/lib/ld-musl-x86_64.so.1'))
         self.refuse(path, 'another libc')
 
     def test_32_bits(self):
-        def halve(image):
-            image[4] = 1
-        self.refuse(self.change('narrow', halve), 'word size')
+        self.refuse(self.change('narrow', images.halve), 'word size')
 
     def test_not_there(self):
         for words in (['no-such-command'], ['no-such.py'], ['/no/such/file']):
@@ -280,7 +259,7 @@ class Conflicts(DoctorTest):
 
     def test_lost_loader(self):
         for loader in '/lib/ld-linux-no.so.2', '/bin/echo':
-            path = self.change('lost', lambda image: set_loader(image, loader.encode()))
+            path = self.change('lost', lambda image: images.set_loader(image, loader.encode()))
             self.assert_found(self.consult(path), 'FAIL', path, loader + ' is no loader')
 
     def test_capabilities(self):

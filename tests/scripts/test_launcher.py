@@ -3,17 +3,16 @@
 # timeout: 120
 """build/syncless: what it starts and how, what it refuses and why.
 
-The programs it must refuse are made here from /bin/true by changing single
-bytes, so no other compiler or libc is needed.  It is run by each shell that
-is here, for it promises to be plain POSIX.
+It is run by each shell that is here, for it promises to be plain POSIX.
 """
 import os
 import shutil
-import struct
 import subprocess
 import sys
 import tempfile
 import unittest
+
+import images
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.path.abspath(os.environ.get('BUILD') or os.path.join(ROOT, 'build'))
@@ -21,7 +20,6 @@ LAUNCHER = os.path.join(BUILD, 'syncless')
 LIBRARY = os.path.realpath(os.path.join(BUILD, 'libsyncless.so'))
 TUNABLE = 'glibc.malloc.tcache_max=256'
 HANG = 60
-PT_NULL, PT_INTERP = 0, 3
 OURS = ('SYNCLESS', 'LD_PRELOAD', 'GLIBC_TUNABLES')
 SHOW_ENV = 'import os, json; print(json.dumps(dict(os.environ)))'
 
@@ -263,24 +261,7 @@ class Places(LauncherTest):
             self.assertIn('colon or semicolon', err)
 
 
-class Programs(LauncherTest):
-    def change(self, name, change):
-        """A copy of /bin/true, changed."""
-        with open(os.path.realpath('/bin/true'), 'rb') as file:
-            image = bytearray(file.read())
-        change(image)
-        path = os.path.join(self.folder, name)
-        with open(path, 'wb') as file:
-            file.write(image)
-        os.chmod(path, 0o755)
-        return path
-
-    def interp_header(self, image):
-        table, = struct.unpack_from('<Q', image, 32)
-        entry, count = struct.unpack_from('<HH', image, 54)
-        return next(at for at in range(table, table + entry * count, entry)
-                    if struct.unpack_from('<I', image, at) == (PT_INTERP,))
-
+class Programs(images.ChangesPrograms, LauncherTest):
     def refused(self, path, *told):
         status, out, err = self.launch('run', path)
         self.assertEqual((status, out), (126, ''))
@@ -292,26 +273,19 @@ class Programs(LauncherTest):
         self.assertEqual(self.launch('run', self.change('true', lambda image: None)), (0, '', ''))
 
     def test_static(self):
-        def drop_interp(image):
-            struct.pack_into('<I', image, self.interp_header(image), PT_NULL)
-        path = self.change('static', drop_interp)
+        path = self.change('static', images.drop_loader)
         self.refused(path, path, 'static')
         self.refused(self.write('script', f'#!{path}\n'), path, 'static')
         self.refused(self.write('env-script', '#!/usr/bin/env -S A=b ./static -x\n'), 'static')
 
     def test_musl(self):
-        def use_musl(image):
-            at, = struct.unpack_from('<Q', image, self.interp_header(image) + 8)
-            length, = struct.unpack_from('<Q', image, self.interp_header(image) + 32)
-            image[at:at + length] = b'/lib/ld-musl-x86_64.so.1'.ljust(length, b'\0')[:length]
-        self.refused(self.change('musl', use_musl), 'ld-musl-', 'glibc')
+        path = self.change('musl', lambda image: images.set_loader(image, b'/lib/ld-musl-x86_64.so.1'))
+        self.refused(path, 'ld-musl-', 'glibc')
 
     def test_other_class_and_machine(self):
-        def halve(image):
-            image[4] = 1
         def other_machine(image):
             image[18] ^= 0x40
-        self.refused(self.change('narrow', halve), 'word size')
+        self.refused(self.change('narrow', images.halve), 'word size')
         self.refused(self.change('foreign', other_machine), 'machine')
 
     def test_set_uid(self):
