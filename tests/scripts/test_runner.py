@@ -129,6 +129,16 @@ class RunnerTest(unittest.TestCase):
         os.chmod(path, 0o644)
         self.assertEqual(self.run_tests(path)[:2], (1, '0 passed, 1 failed, 0 skipped'))
 
+    def test_emulated(self):
+        """The program alone cannot be run, and what it leaves out is told."""
+        emulator = self.program('emulator', '[ "$1" = -L ] && shift 2 && . "$1"')
+        program = self.program('foreign', 'echo "skipped: emulated by ${EMULATOR##*/}"')
+        os.chmod(program, 0o644)
+        status, total, lines, _ = self.run_tests('--emulator', emulator + ' -L /there', program)
+        self.assertEqual((status, total), (0, '1 passed, 0 failed, 0 skipped'))
+        self.assertIn('     skipped: emulated by there', lines)
+        self.assertEqual(self.run_tests('--emulator', emulator, program)[0], 1)
+
     def test_misuse(self):
         self.assertEqual(self.run_tests('--only', 'everything')[0], 2)
         status, _, _, told = self.run_tests(os.path.join(self.folder, 'nowhere'))

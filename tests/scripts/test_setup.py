@@ -44,6 +44,12 @@ class Setup(unittest.TestCase):
         self.assertEqual(self.setup('build', PATH=self.programs), (
             1, '', 'setup: missing, and no apt-get here or no right to use it: gcc\n'))
 
+    def test_cross_without_apt(self):
+        status, out, told = self.setup('cross', PATH=self.programs)
+        self.assertEqual((status, out), (1, ''))
+        self.assertRegex(told, r' gcc gcc-aarch64-linux-gnu .*\bqemu-user\n')
+        self.assertFalse(os.path.exists(os.path.join(self.build, 'aarch64')))
+
     def test_the_interpreter(self):
         status, python, _ = self.setup('python')
         self.assertEqual((status, python), (0, '/usr/bin/python3\n'))
