@@ -13,7 +13,7 @@
 #     make check-backends the C tests, preloaded, on each of libev's back ends
 #     make check-clang    compiles everything with clang
 #     make cross      compiles everything for aarch64, and runs the C tests of it under qemu-user
-#     make matrix     the Python tests under each interpreter of PYTHONS; else under python3.9 to python3.13
+#     make pythons    the Python tests under each of PYTHONS; else python3.9 to python3.13 and the distribution's
 #     make fuzz       the resolver's parsers with any bytes, FUZZ_SECONDS each (600)
 #     make suites     CPython's own test suites with and without the preload
 #     make check-fresh    as root: run, test and pip install in a minimal system that is made for it
@@ -97,8 +97,10 @@ bench:
 	$(MAKE) all
 	scripts/bench/run $(BENCHFLAGS)
 
-matrix: all
-	TESTFLAGS='$(TESTFLAGS)' $(SERVICES) scripts/matrix $(PYTHONS)
+pythons:
+	scripts/setup test
+	$(MAKE) all
+	TESTFLAGS='$(TESTFLAGS)' $(SERVICES) scripts/pythons $(PYTHONS)
 
 suites:
 	scripts/setup suites
@@ -272,5 +274,5 @@ $(addprefix $(BUILD)/shim/,init.o core/libc.o core/settings.o calls/dl.o): overr
 
 -include $(SHIM_OBJ:.o=.d) $(GLUE_OBJ:.o=.d) $(TEST_PROGRAMS:=.d) $(TEST_SHARED:=.d)
 
-.PHONY: all run test check bench matrix cross suites fuzz deps install uninstall clean \
+.PHONY: all run test check bench pythons cross suites fuzz deps install uninstall clean \
 	check-asan check-backends check-clang check-fresh objects programs
