@@ -525,8 +525,8 @@ print(got, flush=True)
     def dumps(self, body):
         run = support.run_python('-c', '''
 import faulthandler, hashlib, threading
-faulthandler.dump_traceback_later(0.2, exit=True)
 def stuck():
+    faulthandler.dump_traceback_later(0.2, exit=True)  # not before: a busy machine takes its time to start a thread
     %s
 threading.Thread(target=stuck).start()
 threading.Event().wait()
