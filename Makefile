@@ -11,6 +11,7 @@
 #     make check      the C tests and the checks of the object alone
 #     make check-asan     the C tests, all built with AddressSanitizer and UBSan
 #     make check-backends the C tests, preloaded, on each of libev's back ends
+#     make check-ucontext the tests of syncless.h, switched by swapcontext
 #     make check-clang    compiles everything with clang
 #     make cross      compiles everything for aarch64, and runs the C tests of it under qemu-user
 #     make pythons    the Python tests under each of PYTHONS; else python3.9 to python3.13 and the distribution's
@@ -154,13 +155,16 @@ check-asan:
 		all programs build/asan/tests/xfail/overflow
 	BUILD=build/asan tests/run --asan --mode preload build/asan/tests/xfail/overflow | \
 		grep 'AddressSanitizer: heap-buffer-overflow'
-	BUILD=build/asan tests/run --asan --mode preload --only calls,hazards $(TESTFLAGS)
+	BUILD=build/asan tests/run --asan --mode preload --only calls,hazards,api $(TESTFLAGS)
 
 check-backends: all programs
 	for backend in epoll poll select io_uring; do \
 		echo "$$backend:"; \
 		tests/run --backend $$backend --mode preload --only calls,hazards $(TESTFLAGS) || exit; \
 	done
+
+check-ucontext: all programs
+	tests/run --switch ucontext --mode preload --only api $(TESTFLAGS)
 
 check-clang:
 	$(MAKE) BUILD=build/clang CC=clang CXX=clang++ CFLAGS='-O2 -g -Werror' all programs
@@ -275,4 +279,4 @@ $(addprefix $(BUILD)/shim/,init.o core/libc.o core/settings.o calls/dl.o): overr
 -include $(SHIM_OBJ:.o=.d) $(GLUE_OBJ:.o=.d) $(TEST_PROGRAMS:=.d) $(TEST_SHARED:=.d)
 
 .PHONY: all run test check bench pythons cross suites fuzz deps install uninstall clean \
-	check-asan check-backends check-clang check-fresh objects programs
+	check-asan check-backends check-ucontext check-clang check-fresh objects programs
