@@ -526,7 +526,7 @@ print(got, flush=True)
         run = support.run_python('-c', '''
 import faulthandler, hashlib, threading
 def stuck():
-    faulthandler.dump_traceback_later(0.2, exit=True)  # not before: a busy machine takes its time to start a thread
+    faulthandler.dump_traceback_later(0.2, exit=True)  # not before: a busy machine starts threads late
     %s
 threading.Thread(target=stuck).start()
 threading.Event().wait()
