@@ -17,6 +17,8 @@ static void at_exit(void)
 
 static void *second(void *arg)
 {
+	if (arg)
+		pause(); /* for the exit() of another */
 	usleep(1000);
 	CHECK_EQ(write(out[1], "2", 1), 1);
 	return arg;
@@ -27,7 +29,7 @@ static void *first(void *arg)
 	CHECK_EQ(pthread_join(main_thread, NULL), 0);
 	usleep(1000);
 	CHECK_EQ(write(out[1], "1", 1), 1);
-	CHECK_EQ(pthread_detach(start(second, NULL)), 0);
+	CHECK_EQ(pthread_detach(start(second, arg)), 0);
 	if (arg)
 		exit(*(int *)arg);
 	return arg;
