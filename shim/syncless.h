@@ -5,8 +5,8 @@
  * A program links to it (pkg-config syncless), or declares the functions weak and tests them for NULL: then the same
  * binary runs with and without the preload.  Coroutines made here are scheduled with the green threads of the process;
  * libc's blocking calls park them.  They share the thread-local storage of the thread that hosts them, but each has
- * its own errno, signal mask and stack.  To recursive and error-checking mutexes, and to pthread_self(), they are all
- * that one thread.
+ * its own errno, signal mask and stack, and each is an owner of its own to mutexes, read-write locks and FILEs.  To
+ * pthread_self() they are all that one thread.
  *
  * Calls that wait are marked "parks".  In a coroutine they let others run; in a kernel thread of its own they block it.
  * Once a coroutine is cancelled every such call, and each of libc's that would wait, fails with ECANCELED; once its

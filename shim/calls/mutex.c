@@ -8,14 +8,15 @@
  * next unlock by a coroutine lets it run before anything else: between coroutines, unlike between kernel
  * threads, a loop that unlocks and locks again would win for ever.
  *
- * libc checks owners by the tid in the thread's record, which each green thread has its own of.  Mutexes
- * whose owner the kernel or another process must know are in core/hostlock.c; only these are polled, and
- * only while their owner is not a thread of this process.
+ * libc checks owners by the tid in the thread's record, which each green thread has its own of; native
+ * coroutines are told apart in core/owner.h.  Mutexes whose owner the kernel or another process must know are
+ * in core/hostlock.c; only these are polled, and only while their owner is not a thread of this process.
  */
 #include "greenlet.h"
 #include "hostlock.h"
 #include "libc.h"
 #include "lock.h"
+#include "owner.h"
 #include "python.h"
 #include "standby.h"
 #include "thread.h"
@@ -29,8 +30,18 @@ extern int __pthread_mutex_unlock(pthread_mutex_t *m);
 
 static bool would_deadlock(const pthread_mutex_t *m)
 {
-	return (mutex_kind(m) & MUTEX_TYPE_MASK) == PTHREAD_MUTEX_ERRORCHECK &&
-	       m->__data.__owner == *thread_tid_word(pthread_self());
+	struct coro *guest = owner_guest();
+
+	if ((mutex_kind(m) & MUTEX_TYPE_MASK) != PTHREAD_MUTEX_ERRORCHECK)
+		return false;
+	return guest ? owner_holds(guest, m) : m->__data.__owner == *thread_tid_word(pthread_self());
+}
+
+static inline int try_private(pthread_mutex_t *m)
+{
+	struct coro *guest = owner_apart(m);
+
+	return UNLIKELY(guest != NULL) ? owner_trylock(guest, m) : libc.pthread_mutex_trylock(m);
 }
 
 /* A lock on a mutex that libc's trylock has just called busy. */
@@ -54,7 +65,7 @@ static __attribute__((noinline)) int await_mutex(pthread_mutex_t *m, struct app_
 	greenlet_leave_whole(whole);
 	waitq_add(w, m);
 	for (;;) {
-		if ((err = libc.pthread_mutex_trylock(m)) != EBUSY) {
+		if ((err = try_private(m)) != EBUSY) {
 			waitq_leave(w);
 			break;
 		}
@@ -62,7 +73,7 @@ static __attribute__((noinline)) int await_mutex(pthread_mutex_t *m, struct app_
 			err = ETIMEDOUT;
 			break;
 		}
-		if ((err = libc.pthread_mutex_trylock(m)) != EBUSY)
+		if ((err = try_private(m)) != EBUSY)
 			break;
 		waitq_add_again(w, m, ~0u);
 	}
@@ -120,7 +131,7 @@ static int acquire_hostlock(struct coro *me, pthread_mutex_t *m, struct app_time
 
 static inline int acquire(pthread_mutex_t *m, struct app_time limit, const char *why, const void *caller)
 {
-	int err = libc.pthread_mutex_trylock(m);
+	int err = try_private(m);
 
 	return LIKELY(err != EBUSY) ? err : await_mutex(m, limit, why, caller);
 }
@@ -143,9 +154,9 @@ EXPORT_ALIAS(__pthread_mutex_lock, pthread_mutex_lock);
 /* pthread_mutex_trylock(3).  Parks: never. */
 EXPORT int pthread_mutex_trylock(pthread_mutex_t *m)
 {
-	if (locks_are_ours() && hostlock_is_needed(m) && coro_self)
-		return hostlock_trylock(coro_self, m);
-	return libc.pthread_mutex_trylock(m);
+	if (!locks_are_ours())
+		return libc.pthread_mutex_trylock(m);
+	return hostlock_is_needed(m) && coro_self ? hostlock_trylock(coro_self, m) : try_private(m);
 }
 EXPORT_ALIAS(__pthread_mutex_trylock, pthread_mutex_trylock);
 
@@ -187,8 +198,12 @@ static int after_unlock(pthread_mutex_t *m, int err)
 
 static PARKING int unlock_ours(pthread_mutex_t *m)
 {
+	struct coro *guest;
+
 	if (hostlock_is_needed(m) && coro_self)
 		return after_unlock(m, hostlock_unlock(coro_self, m));
+	if (UNLIKELY((guest = owner_apart(m)) != NULL))
+		return after_unlock(m, owner_unlock(guest, m));
 	return after_unlock(m, libc.pthread_mutex_unlock(m));
 }
 

@@ -15,6 +15,7 @@
 #include <limits.h>
 #include "libc.h"
 #include "lock.h"
+#include "owner.h"
 #include "thread.h"
 
 enum { READER = 1, WRITER = 2 };
@@ -45,8 +46,11 @@ static bool stands_back(pthread_rwlock_t *rw)
 
 static int try_private(pthread_rwlock_t *rw, int side)
 {
+	struct coro *guest;
+
 	if (side == WRITER)
-		return libc.pthread_rwlock_trywrlock(rw);
+		return UNLIKELY((guest = owner_guest()) != NULL) ? owner_trywrlock(guest, rw)
+								 : libc.pthread_rwlock_trywrlock(rw);
 	return UNLIKELY(stands_back(rw)) ? EBUSY : libc.pthread_rwlock_tryrdlock(rw);
 }
 
@@ -63,6 +67,10 @@ static int try(pthread_rwlock_t *rw, int side)
 
 static bool is_mine(const pthread_rwlock_t *rw)
 {
+	struct coro *guest = owner_guest();
+
+	if (guest)
+		return owner_writes(guest, rw);
 	return __atomic_load_n(&rw->__data.__cur_writer, __ATOMIC_RELAXED) == *thread_tid_word(pthread_self());
 }
 
@@ -232,8 +240,12 @@ EXPORT int pthread_rwlock_clockwrlock(pthread_rwlock_t *rw, clockid_t clock, con
 static PARKING int unlock_ours(pthread_rwlock_t *rw)
 {
 	bool writers_first = prefers_writers(rw); /* after the unlock rw may be gone */
-	int err = is_shared(rw) && coro_self ? hostlock_rwunlock(coro_self, rw) : libc.pthread_rwlock_unlock(rw);
+	struct coro *guest = owner_guest();
+	int err;
 
+	if (UNLIKELY(guest && !is_shared(rw)))
+		owner_before_rwunlock(guest, rw);
+	err = is_shared(rw) && coro_self ? hostlock_rwunlock(coro_self, rw) : libc.pthread_rwlock_unlock(rw);
 	if (waitq_has_waiters(rw))
 		wake_next(rw, writers_first);
 	return err;

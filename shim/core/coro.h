@@ -57,6 +57,7 @@ struct coro {
 	bool is_routine;  /* a native coroutine: cancellation is an error of its calls, not its end */
 	bool has_limit;	  /* no wait that can be cancelled goes on beyond `limit` */
 	bool at_limit;	  /* the timer of this wait is that, not the call's own timeout */
+	bool is_guest;	  /* borrows, and is not the thread's own flow: locks must tell it from that (owner.h) */
 	int saved_errno;  /* of one that borrows, while it is not running */
 	_Atomic bool cancel_requested; /* set by any thread */
 	bool cancel_disabled;	       /* also once it has begun to end */
@@ -83,6 +84,7 @@ struct coro {
 	struct coro *all_next, *all_prev;
 	pthread_t thread;
 	int tid; /* what gettid() answers: fake for a green thread, the kernel's for the host's own flow */
+	int owner_number; /* what locks know a guest by; 0: it has taken none yet */
 	unsigned fork_generation;
 
 	/* Signals: the mask as its own thread would have it; the kernel's is the AND of all. */

@@ -9,12 +9,13 @@
 #include <linux/futex.h>
 #include <stdlib.h>
 #include "libc.h"
+#include "owner.h"
 #include "raw.h"
 #include "switch.h"
 
 struct held {
 	const void *lock;
-	int tid; /* of the coroutine; records are reused, tids are not */
+	int owner; /* the coroutine's number (owner.h); records are reused, these are not */
 	int depth;
 	bool robust; /* a mutex whose death as a locked one matters */
 };
@@ -110,11 +111,11 @@ static int make_room(void)
 	return 0;
 }
 
-/* The tid of the coroutine that holds it; 0: none does. */
+/* The number of the coroutine that holds it; 0: none does. */
 static int owner_of(const struct held *h, bool is_hosts)
 {
 	if (h)
-		return h->tid;
+		return h->owner;
 	return is_hosts ? sched.main->tid : 0;
 }
 
@@ -125,7 +126,7 @@ enum holder hostlock_holder(struct coro *me, const pthread_mutex_t *m)
 
 	if (!owner)
 		return HELD_ELSEWHERE;
-	return owner == me->tid ? HELD_BY_ME : HELD_BY_COROUTINE;
+	return owner == owner_number(me) ? HELD_BY_ME : HELD_BY_COROUTINE;
 }
 
 int hostlock_trylock(struct coro *me, pthread_mutex_t *m)
@@ -134,7 +135,7 @@ int hostlock_trylock(struct coro *me, pthread_mutex_t *m)
 	struct held *h = find(m, is_hosts);
 	int owner = owner_of(h, is_hosts), err;
 
-	if (owner && owner != me->tid)
+	if (owner && owner != owner_number(me))
 		return EBUSY;
 	if (!h && make_room() != 0)
 		return ENOMEM;
@@ -142,7 +143,7 @@ int hostlock_trylock(struct coro *me, pthread_mutex_t *m)
 	if (err == 0 || err == EOWNERDEAD) {
 		if (!h) {
 			h = &held[held_count++];
-			*h = (struct held){ .lock = m, .tid = me->tid, .robust = mutex_kind(m) & MUTEX_ROBUST };
+			*h = (struct held){ .lock = m, .owner = owner_number(me), .robust = mutex_kind(m) & MUTEX_ROBUST };
 		}
 		h->depth++;
 	}
@@ -163,7 +164,7 @@ int hostlock_unlock(struct coro *me, pthread_mutex_t *m)
 	bool is_hosts = mutex_is_hosts(m);
 	struct held *h = find(m, is_hosts);
 
-	if (has_owner(m) && owner_of(h, is_hosts) != me->tid)
+	if (has_owner(m) && owner_of(h, is_hosts) != owner_number(me))
 		return EPERM;
 	if (h && --h->depth == 0)
 		drop(h);
@@ -186,7 +187,7 @@ int hostlock_tryrdlock(struct coro *me, pthread_rwlock_t *rw)
 {
 	bool is_hosts = rwlock_is_hosts(rw);
 
-	if (owner_of(find(rw, is_hosts), is_hosts) == me->tid)
+	if (owner_of(find(rw, is_hosts), is_hosts) == owner_number(me))
 		return EDEADLK;
 	return as_host_rw(me, libc.pthread_rwlock_tryrdlock, rw);
 }
@@ -196,13 +197,13 @@ int hostlock_trywrlock(struct coro *me, pthread_rwlock_t *rw)
 	bool is_hosts = rwlock_is_hosts(rw);
 	int err;
 
-	if (owner_of(find(rw, is_hosts), is_hosts) == me->tid)
+	if (owner_of(find(rw, is_hosts), is_hosts) == owner_number(me))
 		return EDEADLK;
 	if (make_room() != 0)
 		return ENOMEM;
 	err = as_host_rw(me, libc.pthread_rwlock_trywrlock, rw);
 	if (err == 0)
-		held[held_count++] = (struct held){ .lock = rw, .tid = me->tid, .depth = 1 };
+		held[held_count++] = (struct held){ .lock = rw, .owner = owner_number(me), .depth = 1 };
 	return err;
 }
 
@@ -269,10 +270,12 @@ static void die_holding(pthread_mutex_t *m)
 
 void hostlock_owner_ends(struct coro *me)
 {
+	int owner = me->is_guest ? me->owner_number : me->tid;
+
 	for (int i = held_generation == sched.generation ? held_count : 0; i-- > 0;) {
 		pthread_mutex_t *m = (pthread_mutex_t *)(uintptr_t)held[i].lock;
 
-		if (held[i].tid != me->tid || !held[i].robust)
+		if (held[i].owner != owner || !held[i].robust)
 			continue;
 		drop(&held[i]);
 		if (mutex_is_hosts(m))

@@ -50,7 +50,7 @@ int hostlock_tryrdlock(struct coro *me, pthread_rwlock_t *rw);
 int hostlock_trywrlock(struct coro *me, pthread_rwlock_t *rw);
 int hostlock_rwunlock(struct coro *me, pthread_rwlock_t *rw);
 
-/* A thread is ending: what the kernel does to the robust mutexes that a dying thread holds. */
+/* A thread or native coroutine is ending: what the kernel does to the robust mutexes of a dying thread. */
 void hostlock_owner_ends(struct coro *me);
 
 #endif

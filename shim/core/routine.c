@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "hostlock.h"
 #include "rawlock.h"
 #include "settings.h"
 #include "sigmask.h"
@@ -84,6 +85,7 @@ static void after_end(struct coro *co)
 {
 	struct routine *r = CONTAINER_OF(co, struct routine, co);
 
+	hostlock_owner_ends(co);
 	sched_remove(co);
 	sig_count_mask(co, -1);
 	sig_apply_mask();
@@ -144,7 +146,7 @@ static int prepare(struct routine *r, void *(*start)(void *), void *arg)
 	r->arg = arg;
 	r->result = NULL;
 	atomic_store(&r->detached, false);
-	co->borrows_tls = co->is_routine = true;
+	co->borrows_tls = co->is_routine = co->is_guest = true;
 	co->state = CORO_NEW;
 	co->fs_base = sched.main->fs_base;
 	co->thread = sched.main->thread;
