@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * FILE locks.  libc takes them inside every stdio call and sleeps on a futex of its own when one is held, which
- * would stop the host for as long as a parked coroutine has the FILE (flockfile, or a cookie that waits).
- * So where coroutines exist the common calls first take the FILE's lock here, by trying and parking; libc then
- * finds it its caller's own (it is recursive, and its owner is the thread's record, so green threads differ).
- * The lock is libc's throughout; native threads leave it to their call and wake our waiters after it.
+ * would stop the host for as long as a parked coroutine has the FILE (flockfile, or a cookie that waits).  So
+ * where coroutines exist the common calls first take the FILE's lock here, by trying and parking; libc then
+ * finds it its caller's own (it is recursive, and its owner is the thread's record, so green threads differ;
+ * native coroutines are told apart in core/filelock.h).  The lock is libc's throughout; native threads leave it
+ * to their call and wake our waiters after it.
  *
  * A call of libc that is not in the table (perror, fscanf, ...) gives a lock back without a word to us.  A
  * waiter therefore looks again every UNSEEN_NS; for everything that passes through here the wake is exact.
@@ -16,18 +17,30 @@
 #include <stdio.h>
 #include <sys/single_threaded.h>
 #include "coro.h"
+#include "filelock.h"
 #include "libc.h"
 #include "python.h"
 #include "waitq.h"
 
 #define UNSEEN_NS (10 * NS_PER_MS)
 
-static void park_for_file(FILE *f, const char *why)
+static bool try_take(struct coro *me, FILE *f)
+{
+	if (UNLIKELY(me->borrows_tls) && filelock_is_anothers(me, f))
+		return false;
+	if (libc.ftrylockfile(f) != 0)
+		return false;
+	if (UNLIKELY(me->borrows_tls))
+		filelock_note(me, f);
+	return true;
+}
+
+static void park_for_file(struct coro *me, FILE *f, const char *why)
 {
 	struct waiter *w = waitq_mine(NULL);
 
 	waitq_add(w, f);
-	while (libc.ftrylockfile(f) != 0) {
+	while (!try_take(me, f)) {
 		if (waitq_wait(w, deadline_in(UNSEEN_NS), 0, why) == 0)
 			waitq_add_again(w, f, ~0u);
 		else
@@ -44,18 +57,25 @@ static inline bool green(void)
 /* True: a coroutine has the lock.  False: a native thread, which lets libc sleep on it, or a signal handler. */
 __attribute__((noinline)) static bool take(FILE *f, const char *why)
 {
-	if (!coro_may_park())
+	struct coro *me = coro_may_park();
+
+	if (!me)
 		return false;
-	if (libc.ftrylockfile(f) != 0)
-		park_for_file(f, why);
+	if (!try_take(me, f))
+		park_for_file(me, f, why);
 	return true;
 }
 
 /* After each use of the FILE, taken or not: somebody may wait for it here. */
 __attribute__((noinline)) static void give(FILE *f, bool taken)
 {
-	if (taken)
+	struct coro *me;
+
+	if (taken) {
+		if ((me = coro_may_park()) != NULL && UNLIKELY(me->borrows_tls))
+			filelock_release(me, f);
 		libc.funlockfile(f);
+	}
 	if (waitq_has_waiters(f))
 		waitq_wake(f, 1);
 }
@@ -72,6 +92,10 @@ EXPORT_ALIAS(_IO_flockfile, flockfile);
 /* ftrylockfile(3).  Never parks. */
 EXPORT int ftrylockfile(FILE *f)
 {
+	struct coro *me = coro_may_park();
+
+	if (me)
+		return try_take(me, f) ? 0 : EBUSY;
 	return libc.ftrylockfile(f);
 }
 EXPORT_ALIAS(_IO_ftrylockfile, ftrylockfile);
@@ -353,7 +377,10 @@ EXPORT ssize_t getline(char **restrict line, size_t *restrict room, FILE *restri
 /* The lock goes with the FILE, so it is only waited for; nobody runs between that and the call. */
 EXPORT int fclose(FILE *f)
 {
-	if (green())
+	if (green()) {
 		give(f, take(f, "fclose"));
+		if (coro_self)
+			filelock_forget(f);
+	}
 	return libc.fclose(f);
 }
