@@ -133,9 +133,7 @@ EXPORT int dlclose(void *h)
 /* Waits until no other thread is inside dlopen or dlclose.  A native thread may block in libc as ever. */
 __attribute__((noinline)) static void await_loader(const char *why)
 {
-	pthread_t owner = atomic_load(&dl_lock.owner);
-
-	if (!coro_may_park() || !owner || owner == pthread_self())
+	if (!coro_may_park() || !atomic_load(&dl_lock.owner) || cooplock_is_mine(&dl_lock))
 		return;
 	cooplock_take(&dl_lock, why);
 	cooplock_drop(&dl_lock);

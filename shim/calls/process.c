@@ -335,9 +335,13 @@ EXPORT pid_t fork(void)
 	pid_t pid;
 	int saved;
 
-	if (LIKELY(!atomic_load_explicit(&green_exist, memory_order_relaxed)) || must_not_wait())
+	if (LIKELY(!atomic_load_explicit(&green_exist, memory_order_relaxed)))
+		return libc.fork();
+	cooplock_before_fork();
+	if (must_not_wait())
 		return libc.fork();
 	cooplock_take(&fork_lock, "fork");
+	cooplock_before_fork(); /* others may have come and gone */
 	pid = libc.fork();
 	saved = errno;
 	if (pid == 0)

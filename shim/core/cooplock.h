@@ -14,11 +14,15 @@
 
 struct cooplock {
 	_Atomic pthread_t owner; /* 0: free; pthread_self() tells green threads apart too */
+	struct coro *guest;	 /* which flow on that thread; NULL: its own */
 	int depth;		 /* the owner's */
 };
 
 void cooplock_take(struct cooplock *l, const char *why);
 void cooplock_drop(struct cooplock *l);
+bool cooplock_is_mine(const struct cooplock *l);
+/* Before the caller forks. */
+void cooplock_before_fork(void);
 /* In a forked child, where the holder may not exist: free unless it is the caller's. */
 FORKED void cooplock_after_fork(struct cooplock *l);
 
