@@ -65,6 +65,7 @@ FORKED static void after_fork_child(void)
 	resolver_after_fork_child();
 	routine_after_fork_child();
 	greenlet_after_fork_child();
+	borrowed_after_fork_child();
 	sig_after_fork_child(me);
 	atomic_store(&green_alive, 0);
 	python_after_fork_child();

@@ -2,15 +2,16 @@
  *
  * The public C API of libsyncless.so.
  *
- * A program links to it (pkg-config syncless), or declares the functions weak and tests them for NULL: then the same
- * binary runs with and without the preload.  Coroutines made here are scheduled with the green threads of the process;
- * libc's blocking calls park them.  They share the thread-local storage of the thread that hosts them, but each has
- * its own errno, signal mask and stack, and each is an owner of its own to mutexes, read-write locks and FILEs.  To
- * pthread_self() they are all that one thread.
+ * A program links to it (pkg-config syncless), or declares the functions weak and tests them for NULL: then the
+ * same binary runs with and without the preload.  Coroutines made here are scheduled with the green threads of
+ * the process; libc's blocking calls park them.  They share the thread-local storage of the thread that hosts
+ * them, but each has its own stack, errno, h_errno, locale (uselocale), OpenSSL error queue and signal mask,
+ * and is an owner of its own to mutexes, read-write locks and FILEs.  To pthread_self() they are all that one
+ * thread.
  *
- * Calls that wait are marked "parks".  In a coroutine they let others run; in a kernel thread of its own they block it.
- * Once a coroutine is cancelled every such call, and each of libc's that would wait, fails with ECANCELED; once its
- * deadline has passed, with ETIME.
+ * Calls that wait are marked "parks".  In a coroutine they let others run; in a kernel thread of its own they
+ * block it.  Once a coroutine is cancelled every such call, and each of libc's that would wait, fails with
+ * ECANCELED; once its deadline has passed, with ETIME.
  */
 #ifndef SYNCLESS_H
 #define SYNCLESS_H
@@ -52,8 +53,9 @@ int syncless_sleep(int64_t nanoseconds);
 void syncless_cancel(syncless_co *co);
 
 /* No call of the caller's that waits goes on for longer than this many nanoseconds from now; negative: no limit.  The
- * call that is ended fails with ETIME, and so do later ones until a new deadline is set.  Returns how much was left of
- * the old one, negative: there was none.  Only in coroutines made by syncless_spawn(); elsewhere it does nothing. */
+ * call that is ended fails with ETIME, and so do later ones until a new deadline is set.  Returns how much was
+ * left of the old one, negative: there was none.  Only in coroutines made by syncless_spawn(); elsewhere it
+ * does nothing. */
 int64_t syncless_deadline(int64_t nanoseconds);
 
 /* --- Values of a coroutine, where thread-specific data would be the whole thread's */

@@ -105,6 +105,8 @@ __attribute__((noinline)) static void *open_locked(const char *file, int mode, v
 	cooplock_take(&dl_lock, "dlopen");
 	h = open_for(file, mode, caller);
 	cooplock_drop(&dl_lock);
+	if (h)
+		borrowed_look();
 	return h;
 }
 

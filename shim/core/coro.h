@@ -13,6 +13,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include "base.h"
+#include "borrowed.h"
 #include "waitq.h"
 
 enum coro_state {
@@ -58,7 +59,6 @@ struct coro {
 	bool has_limit;	  /* no wait that can be cancelled goes on beyond `limit` */
 	bool at_limit;	  /* the timer of this wait is that, not the call's own timeout */
 	bool is_guest;	  /* borrows, and is not the thread's own flow: locks must tell it from that (owner.h) */
-	int saved_errno;  /* of one that borrows, while it is not running */
 	_Atomic bool cancel_requested; /* set by any thread */
 	bool cancel_disabled;	       /* also once it has begun to end */
 	bool cancel_async;
@@ -72,6 +72,7 @@ struct coro {
 
 	/* Greenlets (greenlet.h): of a thread that has some; and, in the record of one, the thread's. */
 	struct carrier *carrier, *flow_of;
+	struct borrowed borrowed; /* of one that borrows, while it is not running */
 
 	struct waiter waiter;
 

@@ -86,6 +86,7 @@ static void after_end(struct coro *co)
 	struct routine *r = CONTAINER_OF(co, struct routine, co);
 
 	hostlock_owner_ends(co);
+	borrowed_end(&co->borrowed);
 	sched_remove(co);
 	sig_count_mask(co, -1);
 	sig_apply_mask();
@@ -122,6 +123,7 @@ static void live(void *arg)
 	struct routine *r = arg;
 
 	routine_landed(&r->co);
+	borrowed_enter(&r->co.borrowed);
 	sched_landed();
 	if (r->co.has_pending)
 		sig_run_pending(&r->co);
@@ -181,6 +183,7 @@ struct routine *routine_spawn(void *(*start)(void *), void *arg, size_t size)
 		return NULL;
 	}
 	sched_share_tls();
+	borrowed_begin();
 	if (prepare(r, start, arg) < 0) {
 		give_body(r);
 		errno = ENOMEM;

@@ -299,23 +299,19 @@ static struct coro *next_ready(bool block)
 static void hand_over_borrowed(struct coro *me, struct coro *next)
 {
 	if (me->borrows_tls)
-		me->saved_errno = errno;
+		borrowed_leave(&me->borrowed);
 	if (next->borrows_tls)
 		*host_self = next;
-	if (next->in_ucontext) {
+	if (next->in_ucontext)
 		switch_to_ucontext(me, next);
-		if (me->borrows_tls)
-			errno = me->saved_errno;
-	} else if (me->borrows_tls && next->borrows_tls) {
-		errno = next->saved_errno;
+	else if (me->borrows_tls && next->borrows_tls)
 		switch_within(&me->sp, next->sp);
-	} else {
+	else
 		switch_stack(&me->sp, next->sp, next->fs_base);
-		if (me->borrows_tls)
-			errno = me->saved_errno;
-	}
-	if (me->borrows_tls)
+	if (me->borrows_tls) {
 		routine_landed(me);
+		borrowed_enter(&me->borrowed);
+	}
 }
 
 static void hand_over(struct coro *me, struct coro *next)

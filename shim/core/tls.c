@@ -18,6 +18,7 @@
 #include <locale.h>
 #include <netdb.h>
 #include <string.h>
+#include "borrowed.h"
 #include "libc.h"
 #include "thread.h"
 
@@ -182,7 +183,7 @@ static int reset_module(struct dl_phdr_info *info, size_t size, void *unused)
 void tls_make_new(void)
 {
 	dl_iterate_phdr(reset_module, NULL);
-	uselocale(LC_GLOBAL_LOCALE);
+	borrowed_uselocale(LC_GLOBAL_LOCALE);
 	h_errno = 0;
 	errno = 0;
 	libc.pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, NULL);
