@@ -48,6 +48,15 @@ static void set_current(Carrier *c, Task *t)
 	Py_XDECREF(old);
 }
 
+void carrier_found(Carrier *c, Task *t)
+{
+	if (c->current == t)
+		return;
+	Py_XINCREF(c->current);
+	set_ref((PyObject **)&t->resumer, (PyObject *)c->current);
+	set_current(c, t);
+}
+
 static struct flow *hook_current(void *carrier)
 {
 	PyObject *type, *value, *traceback;
@@ -91,11 +100,7 @@ static bool hook_switch_to(void *carrier, void *from_data, void *to_data)
 		target = c->birthplace;
 	}
 	r = greenlets.switch_to(target, NULL, NULL);
-	if (c->current != from) { /* somebody's own switch */
-		set_ref((PyObject **)&from->resumer, (PyObject *)c->current);
-		c->current = NULL;
-		set_current(c, from);
-	}
+	carrier_found(c, from);
 	if (!r)
 		note_thrown(from);
 	Py_XDECREF(r);
@@ -143,6 +148,24 @@ static const struct glue_hooks hooks = {
 
 /* --- The birthplace */
 
+/* What a greenlet of others has raised in its parent, which is the birthplace since a task has made it.  gevent's hub does so
+ * whenever nothing of gevent waits, and lives on: tasks of ours may still have something to do for it. */
+static void show_stray(void)
+{
+	PyObject *type, *value, *traceback, *name;
+	bool is_hubs;
+
+	PyErr_Fetch(&type, &value, &traceback);
+	name = PyObject_GetAttrString(type, "__name__");
+	is_hubs = name && PyUnicode_CompareWithASCIIString(name, "LoopExit") == 0;
+	Py_XDECREF(name);
+	PyErr_Restore(type, value, traceback);
+	if (is_hubs)
+		PyErr_Clear();
+	else
+		PyErr_WriteUnraisable(NULL);
+}
+
 /* A task that was resumed by others than the scheduler has ended, and who did that would never run again. */
 static Task *resumer_of(const Task *t)
 {
@@ -182,7 +205,7 @@ static PyObject *live(PyObject *self, PyObject *unused)
 			Py_RETURN_NONE;
 		}
 		if (!r)
-			PyErr_WriteUnraisable(self);
+			show_stray();
 		Py_XDECREF(r);
 	}
 }
@@ -340,7 +363,7 @@ Task *carrier_current(Carrier *c)
 	if (t ? task_renew_flow(t, c) < 0 : !(t = task_adopt(c, g)))
 		return NULL;
 	shim->landed(t->flow);
-	set_current(c, t);
+	carrier_found(c, t);
 	return t;
 }
 

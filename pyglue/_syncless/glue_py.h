@@ -80,6 +80,8 @@ extern unsigned carrier_generation;
 Carrier *carrier_mine(void);
 /* The task of the running greenlet, borrowed; made for one that is not ours.  NULL with an error. */
 Task *carrier_current(Carrier *c);
+/* t runs, though the scheduler did not switch to it: who did so, the one that ran before, is t's resumer. */
+void carrier_found(Carrier *c, Task *t);
 int carrier_init(PyObject *module);
 
 /* --- task.c */

@@ -278,6 +278,8 @@ static void tell_end(Task *t)
 static void finish(Task *t, PyObject *result)
 {
 	t->ended = true;
+	if (t->greenlet)
+		carrier_found(t->carrier, t);
 	if (result)
 		t->result = result;
 	else

@@ -30,10 +30,11 @@ extern int __pthread_mutex_unlock(pthread_mutex_t *m);
 
 static bool would_deadlock(const pthread_mutex_t *m)
 {
-	struct coro *guest = owner_guest();
+	struct coro *guest;
 
 	if ((mutex_kind(m) & MUTEX_TYPE_MASK) != PTHREAD_MUTEX_ERRORCHECK)
 		return false;
+	guest = owner_apart(m);
 	return guest ? owner_holds(guest, m) : m->__data.__owner == *thread_tid_word(pthread_self());
 }
 

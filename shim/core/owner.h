@@ -16,9 +16,9 @@
 #define SYNCLESS_OWNER_H
 
 #include <pthread.h>
-#include "coro.h"
+#include "greenlet.h"
 
-/* The caller's record if it is a flow on somebody else's thread-local storage, else NULL. */
+/* The caller's record if it is a flow on somebody else's thread-local storage, else NULL.  Greenlets are not asked for. */
 static inline struct coro *owner_guest(void)
 {
 	struct coro *me = coro_self;
@@ -29,14 +29,18 @@ static inline struct coro *owner_guest(void)
 /* What locks know this one by: unique, and not given out again soon. */
 int owner_number(struct coro *co);
 
-/* The caller, if it is a guest and m one whose owner libc checks. */
+/* The caller, if it is a guest and m one whose owner libc checks.  A greenlet counts, too: only its thread's main one is
+ * known to libc. */
 static inline struct coro *owner_apart(const pthread_mutex_t *m)
 {
+	struct coro *me;
+
 	int kind = __atomic_load_n(&m->__data.__kind, __ATOMIC_RELAXED) & 3;
 
 	if (kind != PTHREAD_MUTEX_RECURSIVE && kind != PTHREAD_MUTEX_ERRORCHECK)
 		return NULL;
-	return owner_guest();
+	me = coro_flow(coro_self);
+	return UNLIKELY(me && me->is_guest) ? me : NULL;
 }
 
 /* As the pthread calls, for such a mutex. */

@@ -6,6 +6,8 @@
 The module under test is the private one that coio, stackless and aio share.
 """
 import contextvars
+import ctypes
+import ctypes.util
 import gc
 import os
 import signal
@@ -22,6 +24,9 @@ import support
 sys.path.insert(0, os.path.join(support.ROOT, 'pyglue'))
 import syncless  # noqa: E402
 from syncless import _glue  # noqa: E402
+
+
+PTHREAD_MUTEX_RECURSIVE = 1
 
 
 class Raised(Exception):
@@ -315,6 +320,52 @@ class Forks(Preloaded):
     def test_subprocess(self):
         tasks = [start(lambda: subprocess.run(['true']).returncode) for _ in range(10)]
         self.assertEqual([result(task) for task in tasks], [0] * 10)
+
+
+class Storage(Preloaded):
+    """What C code keeps by thread is each task's own."""
+
+    def test_recursive_mutex(self):
+        libc, log = ctypes.CDLL(None), []
+        mutex, attributes = ctypes.create_string_buffer(64), ctypes.create_string_buffer(16)
+        libc.pthread_mutexattr_init(attributes)
+        libc.pthread_mutexattr_settype(attributes, PTHREAD_MUTEX_RECURSIVE)
+        libc.pthread_mutex_init(mutex, attributes)
+
+        def hold(name):
+            for call in libc.pthread_mutex_lock, libc.pthread_mutex_lock:
+                self.assertEqual(call(mutex), 0)
+            log.append(name)
+            libc.usleep(1000)
+            log.append(name)
+            for call in libc.pthread_mutex_unlock, libc.pthread_mutex_unlock:
+                self.assertEqual(call(mutex), 0)
+
+        tasks = [start(hold, name) for name in 'abc']
+        hold('main')
+        for task in tasks:
+            result(task)
+        self.assertEqual(log[::2], log[1::2])
+        self.assertEqual(sorted(log[::2]), ['a', 'b', 'c', 'main'])
+
+    def test_openssl_errors(self):
+        path = ctypes.util.find_library('crypto')
+        if not path:
+            self.skipTest('no libcrypto')
+        crypto, libc = ctypes.CDLL(path), ctypes.CDLL(None)
+        if not hasattr(crypto, 'ERR_set_error'):
+            self.skipTest('an old libcrypto')
+        crypto.ERR_get_error.restype = ctypes.c_ulong
+
+        def errors(n):
+            for _ in range(n):
+                crypto.ERR_new()
+                crypto.ERR_set_error(2, 100 + n, None)
+            libc.usleep(1000)
+            return [crypto.ERR_get_error() & 0xfff for _ in range(n + 1)]
+
+        tasks = [start(errors, n) for n in range(4)]
+        self.assertEqual([result(task) for task in tasks], [[100 + n] * n + [0] for n in range(4)])
 
 
 class Threads(Preloaded):
