@@ -30,6 +30,18 @@ static int find_greenlets(void)
 	return 0;
 }
 
+/* The state of this module is the process's, and so is the scheduler. */
+static bool is_main_interpreter(void)
+{
+	PyInterpreterState *(*main_one)(void);
+
+	*(void **)&main_one = dlsym(RTLD_DEFAULT, "PyInterpreterState_Main");
+	if (main_one && main_one() == PyInterpreterState_Get())
+		return true;
+	PyErr_SetString(PyExc_ImportError, "coroutines of syncless run in the main interpreter only");
+	return false;
+}
+
 int names_find(void)
 {
 	void *unchecked = dlsym(RTLD_DEFAULT, "PyThreadState_GetUnchecked");
@@ -44,7 +56,7 @@ int names_find(void)
 		PyErr_SetString(PyExc_ImportError, "this Python has not the functions that syncless needs");
 		return -1;
 	}
-	return find_greenlets();
+	return is_main_interpreter() ? find_greenlets() : -1;
 }
 
 bool shim_connect(const struct glue_hooks *hooks)

@@ -436,6 +436,23 @@ class Memory(Preloaded):
         self.assertEqual(after[1], before[1])
         self.assertLess((after[0] - before[0]) * 4096, 2 << 20)
 
+    def test_hundred_thousand_asleep(self):
+        asleep = [0]
+
+        def sleep():
+            asleep[0] += 1
+            _glue.sleep(3600)
+
+        tasks = [start(sleep) for _ in range(100000)]
+        _glue.schedule()
+        self.assertEqual((asleep[0], _glue.ready_count()), (100000, 0))
+        self.assertLessEqual(support.kernel_threads(), 2)  # one may be the watchdog of earlier threads
+        for task in tasks:
+            task.throw(Raised())
+        for task in tasks:
+            task.join()
+        self.assertEqual({type(task.exception) for task in tasks}, {Raised})
+
     def test_alive_at_exit(self):
         run = support.run_python('-c', f'''
 import sys; sys.path.insert(0, {support.ROOT + '/pyglue'!r})
