@@ -60,7 +60,7 @@ static int park_masked(struct coro *me, const struct events *e, const sigset_t *
 	int n;
 
 	if (!mask)
-		return park_for_events(me, e, WAIT_INTR_ALWAYS);
+		return park_for_events(me, e, WAIT_POLL);
 	n = look(e);
 	if (n)
 		return n;
@@ -89,7 +89,7 @@ EXPORT int epoll_wait(int epfd, struct epoll_event *room, int max, int timeout_m
 	if (LIKELY(!me))
 		return libc.epoll_wait(epfd, room, max, timeout_ms);
 	e = events_ms(epfd, room, max, timeout_ms, "epoll_wait");
-	return park_for_events(me, &e, WAIT_INTR_ALWAYS);
+	return park_for_events(me, &e, WAIT_POLL);
 }
 
 /* epoll_pwait(2).  As epoll_wait(), under another signal mask. */

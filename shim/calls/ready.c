@@ -31,7 +31,7 @@ static bool is_valid(const struct timespec *ts)
 /* NULL: for ever. */
 static struct patience patience(const struct timespec *timeout, const char *why)
 {
-	struct patience p = { .until = NEVER, .flags = WAIT_INTR_ALWAYS, .why = why };
+	struct patience p = { .until = NEVER, .flags = WAIT_POLL, .why = why };
 
 	if (timeout) {
 		p.only_look = !timeout->tv_sec && !timeout->tv_nsec;

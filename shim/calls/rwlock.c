@@ -11,6 +11,7 @@
  * One shared between processes is taken under the host's FS base (core/hostlock.h) and polled, since its
  * unlocks may happen elsewhere.  Native threads use libc's own calls on those.
  */
+#include "greenlet.h"
 #include "hostlock.h"
 #include <limits.h>
 #include "libc.h"
@@ -75,7 +76,7 @@ static bool is_mine(const pthread_rwlock_t *rw)
 }
 
 /* One writer, or all readers.  Each of these gets in, or finds it held by one who will wake others. */
-static bool wake_side(const void *rw, int side, bool *owed)
+static bool wake_side(const void *rw, int side, struct coro **owed)
 {
 	return waitq_wake_owed(rw, side == WRITER ? 1 : INT32_MAX, side, owed) > 0;
 }
@@ -83,13 +84,12 @@ static bool wake_side(const void *rw, int side, bool *owed)
 static void wake_next(const void *rw, bool writers_first)
 {
 	int saved = errno;
-	struct coro *me;
-	bool owed;
+	struct coro *me, *owed;
 
 	if (!wake_side(rw, writers_first ? WRITER : READER, &owed))
 		wake_side(rw, writers_first ? READER : WRITER, &owed);
 	if (owed && (me = coro_may_park()) != NULL)
-		sched_yield_now(me);
+		greenlet_give_way(me, owed, rw);
 	errno = saved;
 }
 

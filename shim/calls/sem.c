@@ -67,7 +67,7 @@ static int await_private(sem_t *s, struct app_time limit, const char *why)
 
 	waitq_add(w, s);
 	for (;;) {
-		if (libc.sem_trywait(s) == 0) {
+		if (!greenlet_stands_back(s) && libc.sem_trywait(s) == 0) {
 			waitq_leave(w); /* a wake that has come as well announces another token */
 			return 0;
 		}
@@ -217,7 +217,7 @@ static int await_token(sem_t *s, struct app_time limit, const char *why, const v
 
 	if (!coro_self)
 		libc.pthread_testcancel();
-	if (libc.sem_trywait(s) == 0)
+	if (!greenlet_stands_back(s) && libc.sem_trywait(s) == 0)
 		return 0;
 	if (standby_is_me() && !limit.at)
 		return libc.sem_wait(s); /* as in await_mutex(), mutex.c */
@@ -271,10 +271,11 @@ EXPORT int sem_clockwait(sem_t *s, clockid_t clock, const struct timespec *abs)
 	return await_token(s, limit, "sem_clockwait", __builtin_return_address(0));
 }
 
-/* sem_trywait(3).  Parks: never. */
+/* sem_trywait(3).  Parks: never.
+ * Differs: EAGAIN also while a greenlet of the caller's thread that has lost its turn before has not had the token. */
 EXPORT int sem_trywait(sem_t *s)
 {
-	return libc.sem_trywait(s);
+	return greenlet_stands_back(s) ? fail(EAGAIN) : libc.sem_trywait(s);
 }
 
 /* sem_post(3).  Parks: never, but gives way when it wakes a thread that has lost its turn before: one that posts

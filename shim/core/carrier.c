@@ -60,6 +60,8 @@ static void let_go(struct coro *co)
 	timer_stop(co);
 	fdwait_remove(&co->fdwait);
 	waitq_time_is_up(&co->waiter);
+	if (co->flow_of->promised_to == co)
+		co->flow_of->promised = co->flow_of->promised_to = NULL;
 	co->state = CORO_DEAD;
 }
 

@@ -21,6 +21,8 @@ struct carrier {
 	bool idle; /* it does so for want of a flow that is ready */
 	bool poses;
 	_Atomic uint64_t signals; /* that the interpreter's handler is still to be told of, when root runs; bit sig - 1 */
+	const void *promised; /* a lock; until promised_to has run */
+	struct coro *promised_to;
 	struct coro *current; /* found running by greenlet_flow() or switched to since */
 	struct coro *root;    /* of the thread's main greenlet, where the interpreter's signal handlers run */
 };

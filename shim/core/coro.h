@@ -58,6 +58,8 @@ struct coro {
 	bool is_routine;  /* a native coroutine: cancellation is an error of its calls, not its end */
 	bool has_limit;	  /* no wait that can be cancelled goes on beyond `limit` */
 	bool at_limit;	  /* the timer of this wait is that, not the call's own timeout */
+	bool nudged;	  /* a greenlet that waits was switched to by others than the scheduler */
+	bool heeds_nudges; /* which ends this wait */
 	bool is_guest;	  /* borrows, and is not the thread's own flow: locks must tell it from that (owner.h) */
 	_Atomic bool cancel_requested; /* set by any thread */
 	bool cancel_disabled;	       /* also once it has begun to end */
@@ -161,6 +163,8 @@ static inline struct coro *coro_enter(void)
 /* Which of its reasons ends the caller's wait; 0: none yet.  `flags` are WAITQ_*. */
 static inline int coro_early_end(const struct coro *me, int flags)
 {
+	if (UNLIKELY(me->nudged) && (flags & WAITQ_NUDGE))
+		return -ETIMEDOUT;
 	if (UNLIKELY(me->timed_out))
 		return me->at_limit ? -ECANCELED : -ETIMEDOUT;
 	if ((flags & WAITQ_CANCEL) && coro_cancel_due(me))
@@ -222,6 +226,8 @@ static inline void coro_begin_wait(struct coro *me, deadline_t until, int flags)
 	if (!(flags & WAITQ_KEEP))
 		me->interrupted = 0;
 	me->interruptible = flags != 0;
+	me->nudged = false;
+	me->heeds_nudges = flags & WAITQ_NUDGE;
 	me->at_limit = UNLIKELY(me->has_limit) && me->limit < until && (flags & WAITQ_CANCEL);
 	sched_arm(me, me->at_limit ? me->limit : until);
 }

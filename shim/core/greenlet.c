@@ -119,6 +119,25 @@ struct coro *greenlet_flow(struct coro *thread)
 	return &f->co;
 }
 
+void greenlet_give_way(struct coro *me, struct coro *owed, const void *lock)
+{
+	struct carrier *c = me->carrier;
+
+	if (LIKELY(!c)) {
+		sched_yield_now(me);
+	} else if (owed != OWED_NATIVE && owed->flow_of == c) {
+		c->promised = lock;
+		c->promised_to = owed;
+	} else {
+		sched_yield_thread(me);
+	}
+}
+
+bool greenlet_is_promised(const struct coro *me, const void *lock)
+{
+	return me->carrier->promised == lock;
+}
+
 void greenlet_count_whole(struct coro *me, int change)
 {
 	me->carrier->whole += change;
@@ -217,9 +236,14 @@ static void wait_for_turn(struct coro *me)
 		has_gil = true;
 		if (me->state == CORO_RUNNING)
 			break;
+		me->nudged = true;
+		if (me->state == CORO_PARKED && me->heeds_nudges)
+			break;
 	}
 	me->state = CORO_RUNNING;
 	c->current = me;
+	if (c->promised_to == me)
+		c->promised = c->promised_to = NULL;
 	if (UNLIKELY(me == c->root && atomic_load_explicit(&c->signals, memory_order_relaxed)))
 		tell_signals(c);
 	if (!f->had_gil && has_gil)

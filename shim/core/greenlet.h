@@ -55,6 +55,19 @@ void greenlet_thread_is_back(struct coro *thread);
 /* While more than 0 the waits of the carrier `me` are the thread's. */
 void greenlet_count_whole(struct coro *me, int change);
 
+/* After an unlock: lets `owed`, which others have taken the lock from before, run before the caller.  Between greenlets of
+ * one thread that cannot be done at once, for the caller is in the midst of a call with the GIL (CPython posts the semaphore
+ * of a lock before it is done with the lock); the lock is promised to it. */
+void greenlet_give_way(struct coro *me, struct coro *owed, const void *lock);
+/* Is it promised to another greenlet of the thread? */
+bool greenlet_is_promised(const struct coro *me, const void *lock);
+static inline bool greenlet_stands_back(const void *lock)
+{
+	struct coro *me = coro_self;
+
+	return UNLIKELY(me && me->carrier) && greenlet_is_promised(me, lock);
+}
+
 /* A lock of the interpreter's own is waited for: true if that is by a carrier, which greenlet_leave_whole() must follow. */
 static inline bool greenlet_enter_whole(bool is_interpreters)
 {

@@ -16,9 +16,9 @@
 #include "raw.h"
 
 /* The timer's end, unless it was no memory for a timer that ended the wait at once. */
-static int timed_out(deadline_t until)
+static int timed_out(const struct coro *me, deadline_t until)
 {
-	return now_ns() >= until ? -ETIMEDOUT : -ENOMEM;
+	return me->nudged || now_ns() >= until ? -ETIMEDOUT : -ENOMEM;
 }
 
 static int park_on_fd(struct coro *me, struct fdrec *f, short want, deadline_t until, int flags,
@@ -41,7 +41,7 @@ static int park_on_fd(struct coro *me, struct fdrec *f, short want, deadline_t u
 	w->got = want; /* so that the wait around a handler looks again */
 	if (got)
 		return got & WAIT_CLOSED ? -EBADF : 0;
-	return r == -ETIMEDOUT ? timed_out(until) : r;
+	return r == -ETIMEDOUT ? timed_out(me, until) : r;
 }
 
 int wait_fd(struct coro *me, struct fdrec *f, short want, deadline_t until, int flags, const char *why)
@@ -211,7 +211,7 @@ static int park_on_many(struct coro *me, const struct many *m, deadline_t until,
 	while (!any_fired(m) && (r = coro_early_end(me, flags)) == 0)
 		sched_park(me, why, fd);
 	coro_end_wait(me);
-	return any_fired(m) ? 0 : r == -ETIMEDOUT ? timed_out(until) : r;
+	return any_fired(m) ? 0 : r == -ETIMEDOUT ? timed_out(me, until) : r;
 }
 
 int wait_many(struct coro *me, const struct pollfd *fds, nfds_t n, deadline_t until, int flags, const char *why)
@@ -264,7 +264,7 @@ int wait_until(struct coro *me, deadline_t until, int flags, const char *why)
 	while ((r = coro_early_end(me, flags)) == 0)
 		sched_park(me, why, -1);
 	coro_end_wait(me);
-	if (r == -ETIMEDOUT)
+	if (r == -ETIMEDOUT && !(me->nudged && (flags & WAITQ_NUDGE)))
 		r = yield_until(me, until, flags);
 	if (UNLIKELY(r == -ECANCELED))
 		r = coro_ended_early(me);

@@ -22,6 +22,8 @@
 #include "waitq.h"
 
 #define WAIT_INTR_ALWAYS WAITQ_INTR
+/* poll and its kin: besides, an event loop that lives in a greenlet and is switched to shall look at what is new. */
+#define WAIT_POLL (WAITQ_INTR | WAITQ_NUDGE)
 #define WAIT_INTR_RESTART (WAITQ_INTR | WAITQ_RESTART)
 
 /* What signal(7) says of a call that has, or has not, a timeout on its socket. */

@@ -182,7 +182,7 @@ static void wake_one(struct waiter *w)
 		futex_wake(&w->word, 1);
 }
 
-static int wake_locked(const void *addr, int n, uint32_t bits, bool *owed)
+static int wake_locked(const void *addr, int n, uint32_t bits, struct coro **owed)
 {
 	struct waiter *w = bucket_of(addr)->head, *next;
 	int woken = 0;
@@ -191,7 +191,8 @@ static int wake_locked(const void *addr, int n, uint32_t bits, bool *owed)
 		next = w->next;
 		if (w->addr != addr || !(w->bits & bits))
 			continue;
-		*owed |= w->turns_lost > 0;
+		if (w->turns_lost > 0)
+			*owed = w->co ? w->co : OWED_NATIVE;
 		unlink_locked(bucket_of(addr), w);
 		wake_one(w);
 		woken++;
@@ -201,7 +202,7 @@ static int wake_locked(const void *addr, int n, uint32_t bits, bool *owed)
 
 int waitq_wake_locked(const void *addr, int n, uint32_t bits)
 {
-	bool owed = false;
+	struct coro *owed;
 
 	return wake_locked(addr, n, bits, &owed);
 }
@@ -221,11 +222,11 @@ static void defer_wake(const void *addr)
 	loop_kick();
 }
 
-int waitq_wake_owed(const void *addr, int n, uint32_t bits, bool *owed)
+int waitq_wake_owed(const void *addr, int n, uint32_t bits, struct coro **owed)
 {
 	int woken;
 
-	*owed = false;
+	*owed = NULL;
 	if (UNLIKELY(must_defer())) {
 		defer_wake(addr);
 		return 0;
@@ -238,7 +239,7 @@ int waitq_wake_owed(const void *addr, int n, uint32_t bits, bool *owed)
 
 int waitq_wake_bits(const void *addr, int n, uint32_t bits)
 {
-	bool owed;
+	struct coro *owed;
 
 	return waitq_wake_owed(addr, n, bits, &owed);
 }
@@ -250,13 +251,12 @@ int waitq_wake(const void *addr, int n)
 
 void waitq_wake_next(const void *addr)
 {
-	struct coro *me;
+	struct coro *me, *owed;
 	int saved = errno;
-	bool owed;
 
 	waitq_wake_owed(addr, 1, ~0u, &owed);
 	if (owed && (me = coro_may_park()) != NULL)
-		sched_yield_now(me);
+		greenlet_give_way(me, owed, addr);
 	errno = saved;
 }
 

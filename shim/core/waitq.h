@@ -59,6 +59,7 @@ enum waitq_flags {
 	WAITQ_INTR = 1,	   /* a signal handler ends the wait (sem_wait; not mutexes, not conditions) */
 	WAITQ_RESTART = 2, /* … unless it was installed with SA_RESTART */
 	WAITQ_CANCEL = 4,  /* a cancellation point: -ECANCELED, the caller then acts on it */
+	WAITQ_NUDGE = 16,  /* so does somebody's own switch to a greenlet that waits: -ETIMEDOUT, as if its time were up */
 	WAITQ_KEEP = 8,	   /* signals since the caller cleared `interrupted` itself end it as well (masked.h) */
 };
 
@@ -83,8 +84,10 @@ void waitq_time_is_up(struct waiter *w);
 /* Wakes up to n waiters of addr in order; returns how many.  From any thread and from signal handlers. */
 int waitq_wake(const void *addr, int n);
 int waitq_wake_bits(const void *addr, int n, uint32_t bits);
-/* The same.  *owed: others have taken the lock from a woken one before; the caller should let it run. */
-int waitq_wake_owed(const void *addr, int n, uint32_t bits, bool *owed);
+/* The same.  *owed: a woken one that others have taken the lock from before, which the caller should let run; NULL: none;
+ * OWED_NATIVE: it is a native thread. */
+int waitq_wake_owed(const void *addr, int n, uint32_t bits, struct coro **owed);
+#define OWED_NATIVE ((struct coro *)1)
 /* After an unlock of addr, where the object may be gone already: wakes the next one.  If others have taken the lock
  * from that one before, a coroutine lets it run, or it could starve for ever.  Keeps errno. */
 void waitq_wake_next(const void *addr);

@@ -10,6 +10,7 @@ import ctypes
 import ctypes.util
 import gc
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -112,6 +113,22 @@ class Waits(Preloaded):
         self.assertEqual([result(task) for task in waiting], [True, True])
         lock.release()
 
+    def test_lock_is_shared_fairly(self):
+        """One that locks again at once does not starve the other, and no release() is cut in two."""
+        lock, log = threading.Lock(), []
+
+        def hold(name):
+            for _ in range(20):
+                with lock:
+                    log.append(name)
+                    _glue.sleep(0.0001)
+
+        tasks = [start(hold, name) for name in 'ab']
+        for task in tasks:
+            result(task)
+        self.assertEqual(log.count('a'), 20)
+        self.assertNotIn('aaa', ''.join(log).rstrip('a'))
+
     def test_many_sleep_at_once(self):
         count = [0]
 
@@ -182,6 +199,22 @@ class Foreign(Preloaded):
         start(lambda: self.b.send(b'y'))
         greenlet.greenlet(lambda: resumed.switch('junk')).switch()
         self.assertEqual(result(task), b'y')
+
+    def test_event_loop_in_a_greenlet(self):
+        """It waits in epoll_wait(); who switches to it has something new for it, as hubs are used."""
+        log, main = [], greenlet.getcurrent()
+
+        def loop():
+            with select.epoll() as poll:
+                while True:
+                    log.append(poll.poll(3600))
+                    main.switch('turn')
+
+        hub = greenlet.greenlet(loop)
+        start(hub.switch)
+        _glue.schedule()
+        self.assertEqual(log, [])
+        self.assertEqual((hub.switch(), log), ('turn', [[]]))
 
     def test_thrown_into_by_others(self):
         task = until(start(self.a.recv, 5))
