@@ -342,9 +342,9 @@ def look_at_python(findings, report):
         findings.fail(f'{python} does not suit', 'CPython 3.9 or newer')
     if report.get('glue') != '1':
         findings.note('this Python does not find the package syncless (native_threads())', 'pip install .')
-    if 'package' not in report or not any(name.startswith('greenlet ') for name in report.all('package')):
-        findings.note('this Python has no greenlet, which the coroutines of coio, stackless and aio are made of',
-                      'pip install greenlet')
+    if 'no_coroutines' in report:
+        findings.note(f"coio, stackless and aio do not work here: {report.get('no_coroutines')}",
+                      'pip install greenlet, and syncless for this Python')
     if 'error' in report:
         findings.fail(f"the code given ended with {report.get('error')}", 'correct it, or its path')
 

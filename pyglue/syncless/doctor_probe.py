@@ -35,16 +35,16 @@ def tell_version(fd):
 
 def tell_packages(fd):
     try:
-        import importlib.metadata
         import importlib.util
     except ImportError:  # an old Python
         return
-    for name in 'greenlet', 'gevent', 'eventlet':
+    is_here = importlib.util.find_spec('syncless') is not None
+    tell(fd, 'glue', int(is_here))
+    if is_here:
         try:
-            tell(fd, 'package', name + ' ' + importlib.metadata.version(name))
-        except importlib.metadata.PackageNotFoundError:
-            pass
-    tell(fd, 'glue', int(importlib.util.find_spec('syncless') is not None))
+            importlib.import_module('syncless._glue')
+        except ImportError as error:
+            tell(fd, 'no_coroutines', error)
 
 
 def tell_preload(fd):
