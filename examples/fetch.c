@@ -90,12 +90,14 @@ static void by_openssl(struct fetch *f)
 {
 	char *host = strdup(f->url + strlen("tls://")), *path = strchr(host, '/'), *port;
 	SSL_CTX *context = SSL_CTX_new(TLS_client_method());
-	BIO *bio = BIO_new_ssl_connect(context);
+	BIO *bio;
 
 	if (path)
 		*path++ = '\0';
 	SSL_CTX_set_default_verify_paths(context);
 	SSL_CTX_set_verify(context, SSL_VERIFY_PEER, NULL);
+	SSL_CTX_set_options(context, SSL_OP_IGNORE_UNEXPECTED_EOF); /* as many servers end */
+	bio = BIO_new_ssl_connect(context);
 	BIO_set_conn_hostname(bio, host);
 	if ((port = strchr(host, ':')))
 		*port = '\0';

@@ -98,11 +98,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
     do_PUT = do_POST
 
 
+class Server(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128
+
+
 @contextlib.contextmanager
-def web(folder=None):
+def web(folder=None, handler=Handler):
     """Yields the port.  With a folder: HTTPS, by a certificate that is put there as cert.pem."""
-    server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), Handler)
-    server.daemon_threads = True
+    server = Server(('127.0.0.1', 0), handler)
     if folder:
         key, cert = os.path.join(folder, 'key.pem'), os.path.join(folder, 'cert.pem')
         quietly(find('openssl'), 'req', '-x509', '-nodes', '-newkey', 'ec',
