@@ -55,7 +55,7 @@ SHIM_OBJ = $(patsubst %,$(BUILD)/%.o,$(basename $(SHIM_SRC)))
 TEST_CFLAGS = -std=gnu11 -D_GNU_SOURCE -U_FORTIFY_SOURCE -Wall -Wextra -Itests -pthread
 TEST_CXXFLAGS = -std=gnu++17 -D_GNU_SOURCE -U_FORTIFY_SOURCE -Wall -Wextra -Itests -pthread
 TEST_LIBS = -lutil -ldl -lrt -lm
-TEST_SHARED_SRC = $(sort $(wildcard tests/resolver/lib*.c))
+TEST_SHARED_SRC = $(sort $(wildcard tests/api/lib*.c tests/resolver/lib*.c))
 TEST_SHARED = $(patsubst %.c,$(BUILD)/%.so,$(TEST_SHARED_SRC))
 TEST_SRC = $(filter-out $(TEST_SHARED_SRC),$(sort $(wildcard tests/calls/*.c tests/hazards/*.c tests/api/*.c tests/resolver/*.c)))
 TEST_SRC_CXX = $(if $(shell command -v $(CXX)),$(sort $(wildcard tests/calls/*.cpp tests/hazards/*.cpp)))
@@ -260,7 +260,7 @@ $(BUILD)/tests/%: tests/%.cpp Makefile
 	@echo '  CXX  $@'
 	$(Q)$(CXX) $(TEST_CXXFLAGS) $(CFLAGS) $(SANITIZE) -MMD -MP -MF $@.d -o $@ $< $(TEST_LIBS)
 
-# What the tests of the resolver preload, or have libc load.
+# What tests preload, load, or have libc load.
 $(BUILD)/tests/%.so: tests/%.c Makefile
 	@mkdir -p $(@D)
 	@echo '  CC   $@'

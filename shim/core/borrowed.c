@@ -5,8 +5,8 @@
  * libcrypto keeps each thread's queue of errors in a record of its own making, under a key that it tells
  * nobody; but ERR_get_state() tells the record, and the key is the one that has it.  That call makes libcrypto
  * ready for use, so it is made where nobody can be inside its initialisation: when the first coroutine is made,
- * and when an object has just been loaded.  Where no key has the record (LibreSSL; an OpenSSL with one table
- * for all its thread-local values) queues stay the thread's.
+ * and when an object has just been loaded.  Where no key has the record the errors are moved one by one
+ * (errmove.h).
  *
  * libcrypto frees such a record with its thread only.  One whose flow has ended is emptied and given to the
  * next flow, so there are never more of them than there were flows at once that used libcrypto.
@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "cooplock.h"
+#include "errmove.h"
 #include "libc.h"
 #include "rawlock.h"
 
@@ -30,8 +31,10 @@ _Atomic int borrowed_libs;
 _Atomic bool borrowed_in_use;
 
 struct lib {
+	bool moves; /* the errors of a flow that is away are a queue of errmove.h; else libcrypto's record */
+	struct errmove move;
+
 	pthread_key_t key;
-	void *(*get_state)(void);
 	void (*clear_error)(void);
 	void **idle; /* records of flows that have ended; under idle_lock */
 	int nidle, room;
@@ -68,19 +71,23 @@ static bool find_key(const void *record, pthread_key_t *key)
 
 static void add_lib(void *handle)
 {
-	struct lib found = { .get_state = (__typeof__(found.get_state))libc.dlsym(handle, "ERR_get_state"),
-			     .clear_error = (__typeof__(found.clear_error))libc.dlsym(handle, "ERR_clear_error") };
+	void *(*get_state)(void) = (__typeof__(get_state))libc.dlsym(handle, "ERR_get_state");
+	struct lib found = { .clear_error = (__typeof__(found.clear_error))libc.dlsym(handle, "ERR_clear_error") };
 	int n = atomic_load(&borrowed_libs);
 	void *record;
 
-	if (!found.get_state || !found.clear_error || n == BORROWED_LIBS)
+	if (!found.clear_error || n == BORROWED_LIBS)
 		return;
 	for (int i = 0; i < n; i++)
-		if (libs[i].get_state == found.get_state)
+		if (libs[i].clear_error == found.clear_error)
 			return;
-	record = found.get_state();
-	if (!record || !find_key(record, &found.key))
-		return;
+	record = get_state ? get_state() : NULL;
+	found.moves = !record || !find_key(record, &found.key);
+	if (found.moves) {
+		if (!errmove_bind(&found.move, handle))
+			return;
+		found.move.peek(); /* it may be what makes it ready */
+	}
 	libs[n] = found;
 	atomic_store(&borrowed_libs, n + 1);
 }
@@ -162,28 +169,41 @@ static void give_idle(struct lib *lib, void *record)
 void borrowed_leave_errors(struct borrowed *b)
 {
 	for (int i = 0, n = atomic_load(&borrowed_libs); i < n; i++)
-		b->errors[i] = pthread_getspecific(libs[i].key);
+		b->errors[i] = libs[i].moves ? errmove_take(&libs[i].move) : pthread_getspecific(libs[i].key);
+}
+
+static void exchange(struct lib *lib, void **record)
+{
+	bool used = !*record;
+
+	if (used)
+		*record = take_idle(lib);
+	if (pthread_getspecific(lib->key) != *record)
+		pthread_setspecific(lib->key, *record);
+	if (used && *record)
+		lib->clear_error();
 }
 
 void borrowed_enter_errors(struct borrowed *b)
 {
 	for (int i = 0, n = atomic_load(&borrowed_libs); i < n; i++) {
-		bool used = !b->errors[i];
-
-		if (used)
-			b->errors[i] = take_idle(&libs[i]);
-		if (pthread_getspecific(libs[i].key) != b->errors[i])
-			pthread_setspecific(libs[i].key, b->errors[i]);
-		if (used && b->errors[i])
-			libs[i].clear_error();
+		if (!libs[i].moves) {
+			exchange(&libs[i], &b->errors[i]);
+		} else if (b->errors[i]) {
+			errmove_put(&libs[i].move, b->errors[i]);
+			b->errors[i] = NULL;
+		}
 	}
 }
 
 void borrowed_end(struct borrowed *b)
 {
-	for (int i = 0; i < BORROWED_LIBS; i++)
-		if (b->errors[i] && b->errors[i] != BEING_MADE)
+	for (int i = 0; i < BORROWED_LIBS; i++) {
+		if (libs[i].moves && b->errors[i])
+			errmove_free(b->errors[i]);
+		else if (b->errors[i] && b->errors[i] != BEING_MADE)
 			give_idle(&libs[i], b->errors[i]);
+	}
 	memset(b, 0, sizeof(*b));
 }
 

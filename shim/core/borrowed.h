@@ -8,7 +8,7 @@
  * begins, after the switch, both on that thread.  A zeroed record is that of a new thread; borrowed_end() takes
  * what is left of one.
  *
- * A queue of errors is not copied: libcrypto finds it by a pthread key, and the flow's own is put there.  So a
+ * A queue of errors is not copied if libcrypto finds it by a pthread key: the flow's own is put there.  So a
  * switch in a process without libcrypto costs some loads, and one with it two calls more.
  */
 #ifndef SYNCLESS_BORROWED_H
@@ -24,7 +24,7 @@
 struct borrowed {
 	int saved_errno, saved_h_errno;
 	locale_t locale;	     /* NULL: the process's */
-	void *errors[BORROWED_LIBS]; /* libcrypto's records; NULL: none made yet */
+	void *errors[BORROWED_LIBS]; /* libcrypto's records, or queues; NULL: none yet */
 };
 
 /* What the calling thread gave uselocale(); NULL: the process's. */
