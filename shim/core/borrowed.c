@@ -9,7 +9,9 @@
  * (errmove.h).
  *
  * libcrypto frees such a record with its thread only.  One whose flow has ended is emptied and given to the
- * next flow, so there are never more of them than there were flows at once that used libcrypto.
+ * next flow, so there are never more of them than there were flows at once that used libcrypto.  Each is in one
+ * place at a time: under the key of a thread, in the record of a flow that is away, or idle; so it stays,
+ * whoever else switches.
  */
 #include "borrowed.h"
 #include <limits.h>
@@ -166,44 +168,61 @@ static void give_idle(struct lib *lib, void *record)
 	rawlock_drop(&idle_lock);
 }
 
-void borrowed_leave_errors(struct borrowed *b)
+/* Nobody's any more. */
+static void discard(struct lib *lib, void *errors)
 {
-	for (int i = 0, n = atomic_load(&borrowed_libs); i < n; i++)
-		b->errors[i] = libs[i].moves ? errmove_take(&libs[i].move) : pthread_getspecific(libs[i].key);
+	if (!errors || errors == BEING_MADE)
+		return;
+	if (lib->moves)
+		errmove_free(errors);
+	else
+		give_idle(lib, errors);
 }
 
-static void exchange(struct lib *lib, void **record)
+static void *take_record(const struct lib *lib)
 {
-	bool used = !*record;
+	void *record = pthread_getspecific(lib->key);
 
+	if (record)
+		pthread_setspecific(lib->key, NULL);
+	return record;
+}
+
+static void put_record(struct lib *lib, void *record)
+{
+	bool used = !record && (record = take_idle(lib)) != NULL;
+
+	/* Of a flow that has not left, since others have switched away from it. */
+	discard(lib, take_record(lib));
+	if (record)
+		pthread_setspecific(lib->key, record);
 	if (used)
-		*record = take_idle(lib);
-	if (pthread_getspecific(lib->key) != *record)
-		pthread_setspecific(lib->key, *record);
-	if (used && *record)
 		lib->clear_error();
+}
+
+void borrowed_leave_errors(struct borrowed *b)
+{
+	for (int i = 0, n = atomic_load(&borrowed_libs); i < n; i++) {
+		discard(&libs[i], b->errors[i]); /* it has not entered, since others have switched to it */
+		b->errors[i] = libs[i].moves ? errmove_take(&libs[i].move) : take_record(&libs[i]);
+	}
 }
 
 void borrowed_enter_errors(struct borrowed *b)
 {
 	for (int i = 0, n = atomic_load(&borrowed_libs); i < n; i++) {
-		if (!libs[i].moves) {
-			exchange(&libs[i], &b->errors[i]);
-		} else if (b->errors[i]) {
+		if (!libs[i].moves)
+			put_record(&libs[i], b->errors[i]);
+		else if (b->errors[i])
 			errmove_put(&libs[i].move, b->errors[i]);
-			b->errors[i] = NULL;
-		}
+		b->errors[i] = NULL;
 	}
 }
 
 void borrowed_end(struct borrowed *b)
 {
-	for (int i = 0; i < BORROWED_LIBS; i++) {
-		if (libs[i].moves && b->errors[i])
-			errmove_free(b->errors[i]);
-		else if (b->errors[i] && b->errors[i] != BEING_MADE)
-			give_idle(&libs[i], b->errors[i]);
-	}
+	for (int i = 0; i < BORROWED_LIBS; i++)
+		discard(&libs[i], b->errors[i]);
 	memset(b, 0, sizeof(*b));
 }
 
