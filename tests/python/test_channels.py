@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+# modes: preload
 # needs: greenlet
 """Channels, and what counts as a deadlock: as Stackless Python's manual and the tests of 2010 say."""
 import sys
