@@ -21,6 +21,9 @@
  * it for itself, so sigaction(2) of it fails for everybody, but for the module: there it only notes the handler. */
 #define GLUE_SIGNAL 33
 
+/* A C driver tries again after EINTR, so every fourth end of its waits is ECANCELED; see hook_deliver(). */
+#define GLUE_DELIVERIES 4
+
 struct flow;
 struct carrier;
 
@@ -82,6 +85,9 @@ struct glue_calls {
 	void (*unpark)(struct flow *f);
 	/* Something is due for f, or no longer: its waits end early. */
 	void (*set_due)(struct flow *f, bool due);
+	/* How many waits of f in libc have ended early since something became due; and from 0 again. */
+	int (*deliveries)(const struct flow *f);
+	void (*forget_deliveries)(struct flow *f);
 	/* No wait of f goes on beyond it; INT64_MAX: no limit. */
 	void (*set_limit)(struct flow *f, int64_t deadline);
 

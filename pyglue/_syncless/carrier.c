@@ -110,26 +110,27 @@ static bool hook_switch_to(void *carrier, void *from_data, void *to_data)
 	return r != NULL;
 }
 
-/* The first times by a signal that only CPython hears, which makes it raise what is due from within its own call.  Who
- * tries again is no call of CPython's: it is told that it is over, and the interpreter raises it afterwards. */
+/* By a signal that only CPython hears: it makes its own calls raise what is due.  Drivers in C try again after EINTR: in
+ * the end they are told ECANCELED, and return an error of theirs.  That comes first, and runs through what except and
+ * finally it meets; task_hear() sees to it that what is due is raised later. */
 static int hook_deliver(void *carrier, void *task, int nth)
 {
-	enum { SIGNALS = 3 };
 	Carrier *c = carrier;
 	void (*handler)(int) = shim->signal_handler();
 	bool had_gil;
 
 	if (!task_is_due(task))
 		return 0;
-	if (handler && nth <= SIGNALS) {
+	if (handler) {
 		if (!c->is_main)
 			shim->pose_as_main(true);
 		handler(GLUE_SIGNAL);
-		return EINTR;
+		return nth % GLUE_DELIVERIES ? EINTR : ECANCELED;
 	}
 	had_gil = hook_has_gil();
 	if (!had_gil)
 		hook_take_gil(c);
+	c->has_interrupt = true;
 	PyThreadState_SetAsyncExc(c->ident, interrupt_class);
 	c->interrupted = true;
 	if (!had_gil)

@@ -6,6 +6,7 @@
  *   module.c   the functions of the module, and its start
  *   task.c     the type Task
  *   carrier.c  a thread that has tasks: the GIL, switches, and the greenlet that begins others
+ *   block.c    the base of with-blocks that learn at their end what is due
  *   names.c    what is looked up: in CPython, in the greenlet package, in the shim
  *   chunks.c   memory for the frames of tasks
  */
@@ -67,6 +68,7 @@ typedef struct {
 	unsigned long ident;
 	bool interrupted; /* the interpreter is to raise interrupt_class in the thread */
 	bool is_main; /* the interpreter's main thread: there its signal handlers run */
+	bool has_interrupt; /* interrupt_class is to be raised in its thread */
 	unsigned generation; /* of the process, see carrier_generation */
 	PyObject *birthplace; /* the greenlet that all tasks begin from */
 	Task *current;	/* the last one known to run; strong */
@@ -103,6 +105,7 @@ struct task {
 	struct flow *flow;
 	int64_t limit; /* NEVER: none */
 	bool started, begun, ended, foreign;
+	bool told; /* a driver has returned an error instead of what is due */
 	bool in_park, permit; /* of task_park(): an unpark() that comes before it counts */
 };
 
@@ -125,6 +128,11 @@ int task_renew_flow(Task *t, Carrier *c);
 bool task_is_due(const Task *t);
 /* Raises what is due: -1; 0: nothing is. */
 int task_raise_due(Task *t);
+/* The interpreter's handler of GLUE_SIGNAL.  -1: raised. */
+int task_hear(Task *t);
+/* What a call of the running task has been ended early for, if it has not been raised, and will not be now; a new
+ * reference, or NULL, also with an error. */
+PyObject *task_take_delivered(Task *t);
 /* task_park() returns, or the next one does.  From any thread. */
 void task_unpark(Task *t);
 /* The running task waits.  1: unparked, 0: the deadline has come, -1 with the exception that was due. */
@@ -133,5 +141,9 @@ PyObject *task_schedule(void);
 int64_t task_now(void);
 /* None or an int of ns.  -1 with an error. */
 int task_deadline(PyObject *o, int64_t *deadline);
+
+/* --- block.c */
+
+int block_init(PyObject *module);
 
 #endif

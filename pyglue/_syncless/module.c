@@ -127,17 +127,27 @@ static PyObject *set_interrupt(PyObject *self, PyObject *type)
 	return keep(&interrupt_class, type);
 }
 
-/* The handler of GLUE_SIGNAL: called by CPython where it looks for signals, in a call that has failed with EINTR. */
-static PyObject *raise_due(PyObject *self, PyObject *args)
+/* Of interrupt_class. */
+static PyObject *raise_due(PyObject *self, PyObject *unused)
+{
+	Task *me = current_task();
+
+	(void)self, (void)unused;
+	if (!me || task_raise_due(me) < 0)
+		return NULL;
+	Py_RETURN_NONE;
+}
+
+static PyObject *hear(PyObject *self, PyObject *unused)
 {
 	Task *me;
 
-	(void)self, (void)args;
+	(void)self, (void)unused;
 	if (!shim)
 		Py_RETURN_NONE;
 	shim->pose_as_main(false);
 	me = current_task();
-	if (!me || task_raise_due(me) < 0)
+	if (!me || task_hear(me) < 0)
 		return NULL;
 	Py_RETURN_NONE;
 }
@@ -168,7 +178,8 @@ static PyMethodDef functions[] = {
 	{ "ready_count", ready_count, METH_NOARGS, "Its length." },
 	{ "set_expired", set_expired, METH_O, "fn(task): the exception that is due when a task's limit has passed." },
 	{ "set_interrupt", set_interrupt, METH_O, "The exception class whose making raises what is due." },
-	{ "raise_due", raise_due, METH_VARARGS, "Raises what is due for the running task." },
+	{ "raise_due", raise_due, METH_NOARGS, "Raises what is due for the running task." },
+	{ "hear", hear, METH_VARARGS, "The handler of the signal by which CPython's calls raise what is due." },
 	{ "verify", verify, METH_NOARGS, "Checks the invariants of the scheduler." },
 	{ "is_preloaded", is_preloaded, METH_NOARGS, "Is libsyncless.so in this process, and switched on?" },
 	{ NULL, NULL, 0, NULL },
@@ -186,7 +197,7 @@ PyMODINIT_FUNC PyInit__syncless(void)
 	if (names_find() < 0)
 		return NULL;
 	module = PyModule_Create(&definition);
-	if (!module || task_init(module) < 0 || carrier_init(module) < 0) {
+	if (!module || task_init(module) < 0 || block_init(module) < 0 || carrier_init(module) < 0) {
 		Py_XDECREF(module);
 		return NULL;
 	}

@@ -156,6 +156,11 @@ static PyObject *take_due(Task *t)
 	PyObject *exc = t->thrown;
 
 	t->thrown = NULL;
+	t->told = false;
+	if (t->carrier && t->carrier->has_interrupt) {
+		t->carrier->has_interrupt = false;
+		PyThreadState_SetAsyncExc(t->carrier->ident, NULL);
+	}
 	if (!exc && task_is_due(t) && expired_hook)
 		exc = PyObject_CallFunctionObjArgs(expired_hook, t, NULL);
 	if (exc == Py_None)
@@ -178,6 +183,29 @@ int task_raise_due(Task *t)
 	PyErr_SetObject((PyObject *)Py_TYPE(exc), exc);
 	Py_DECREF(exc);
 	return -1;
+}
+
+/* The interpreter's own calls look for signals when they have failed for the first time.  Later it is not in one, it runs
+ * the program again: a driver's error is on its way.  That shall not be cut short; what is due waits for the next
+ * call, the end of a block or of the task.  A program that tries again gets it here the second time. */
+int task_hear(Task *t)
+{
+	int n = t->flow ? shim->deliveries(t->flow) : 0;
+
+	if (n == 0)
+		return 0;
+	if (n % GLUE_DELIVERIES == 1 || t->told)
+		return task_raise_due(t);
+	t->told = true;
+	shim->forget_deliveries(t->flow);
+	return 0;
+}
+
+PyObject *task_take_delivered(Task *t)
+{
+	if (!t->flow || !task_is_due(t) || (!t->told && shim->deliveries(t->flow) == 0))
+		return NULL;
+	return take_due(t);
 }
 
 void task_unpark(Task *t)
@@ -309,6 +337,26 @@ void task_end_unbegun(Task *t)
 	Py_DECREF(t); /* start() */
 }
 
+/* It ends by a driver's error that stands for something else. */
+static void raise_delivered(Task *t)
+{
+	PyObject *type, *value, *traceback, *due;
+
+	PyErr_Fetch(&type, &value, &traceback);
+	due = task_take_delivered(t);
+	if (!due) {
+		PyErr_Clear();
+		PyErr_Restore(type, value, traceback);
+		return;
+	}
+	PyErr_NormalizeException(&type, &value, &traceback);
+	if (traceback)
+		PyException_SetTraceback(value, traceback);
+	PyException_SetCause(due, value);
+	PyErr_Restore((Py_INCREF(Py_TYPE(due)), (PyObject *)Py_TYPE(due)), due, traceback);
+	Py_XDECREF(type);
+}
+
 static PyObject *run(PyObject *self, PyObject *unused)
 {
 	Task *t = (Task *)self;
@@ -318,6 +366,8 @@ static PyObject *run(PyObject *self, PyObject *unused)
 	Py_XINCREF(context);
 	if (!context || names.context_enter(context) == 0) {
 		r = PyObject_Call(t->fn, t->args, t->kwargs);
+		if (!r)
+			raise_delivered(t);
 		PyErr_Fetch(&type, &value, &traceback);
 		if (context && names.context_exit(context) < 0)
 			PyErr_Clear();
@@ -500,6 +550,8 @@ static PyObject *task_set_limit(PyObject *self, PyObject *arg)
 		return NULL;
 	if (t->flow)
 		shim->set_limit(t->flow, t->limit);
+	if (t->told && !task_is_due(t))
+		t->told = false;
 	Py_RETURN_NONE;
 }
 

@@ -34,6 +34,7 @@ _syncless = sys.modules.get('_syncless') or _load()
 sys.modules['_syncless'] = _syncless
 
 Task = _syncless.Task
+Block = _syncless.Block
 current = _syncless.current
 main = _syncless.main
 schedule = _syncless.schedule
@@ -69,7 +70,7 @@ def _listen():
     """
     if threading.current_thread() is threading.main_thread() and is_preloaded():
         current()  # the process has a host now, so the shim sees the next line
-        signal.signal(GLUE_SIGNAL, _syncless.raise_due)
+        signal.signal(GLUE_SIGNAL, _syncless.hear)
 
 
 _listen()

@@ -234,6 +234,16 @@ static void set_due(struct flow *f, bool due)
 		f->deliveries = 0;
 }
 
+static int deliveries(const struct flow *f)
+{
+	return f->deliveries;
+}
+
+static void forget_deliveries(struct flow *f)
+{
+	f->deliveries = 0;
+}
+
 static void set_limit(struct flow *f, int64_t deadline)
 {
 	f->co.limit = deadline;
@@ -295,6 +305,8 @@ static const struct glue_calls calls = {
 	.yield = yield,
 	.unpark = unpark,
 	.set_due = set_due,
+	.deliveries = deliveries,
+	.forget_deliveries = forget_deliveries,
 	.set_limit = set_limit,
 	.next = next,
 	.landed = landed,

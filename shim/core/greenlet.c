@@ -20,9 +20,9 @@
 #include "thread.h"
 #include "timer.h"
 
-/* So often a call that something is due for fails with EINTR, which CPython takes as the sign to raise it; who tries
- * again ever so often cannot be told so (locks), or is told ECANCELED. */
-#define DELIVERIES_MAX 4
+/* So often the waits of a flow that something is due for end early, one after the other with nothing in between that
+ * could raise it.  Whoever goes on has locks that are not the interpreter's: they may not fail. */
+#define DELIVERIES_MAX (2 * GLUE_DELIVERIES)
 
 const struct glue_hooks *greenlet_hooks;
 void (*greenlet_python_handler)(int);
