@@ -71,15 +71,7 @@ static struct flow *hook_current(void *carrier)
 /* What somebody has raised in a task that waits is due for it from now on. */
 static void note_thrown(Task *t)
 {
-	PyObject *type, *value, *traceback;
-
-	PyErr_Fetch(&type, &value, &traceback);
-	PyErr_NormalizeException(&type, &value, &traceback);
-	if (traceback)
-		PyException_SetTraceback(value, traceback);
-	Py_XDECREF(type);
-	Py_XDECREF(traceback);
-	set_ref(&t->thrown, value);
+	set_ref(&t->thrown, task_raised());
 	shim->set_due(t->flow, true);
 }
 
@@ -132,7 +124,6 @@ static int hook_deliver(void *carrier, void *task, int nth)
 		hook_take_gil(c);
 	c->has_interrupt = true;
 	PyThreadState_SetAsyncExc(c->ident, interrupt_class);
-	c->interrupted = true;
 	if (!had_gil)
 		hook_drop_gil(c);
 	return ECANCELED;

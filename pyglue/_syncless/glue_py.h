@@ -4,7 +4,7 @@
  * that the shim does; the few functions that this API lacks are looked up (names.c).
  *
  *   module.c   the functions of the module, and its start
- *   task.c     the type Task
+ *   task.c     a task's life; task_type.c: the type, as Python sees it
  *   carrier.c  a thread that has tasks: the GIL, switches, and the greenlet that begins others
  *   block.c    the base of with-blocks that learn at their end what is due
  *   names.c    what is looked up: in CPython, in the greenlet package, in the shim
@@ -66,7 +66,6 @@ typedef struct {
 	struct carrier *shims; /* NULL: the thread has ended */
 	PyThreadState *state;
 	unsigned long ident;
-	bool interrupted; /* the interpreter is to raise interrupt_class in the thread */
 	bool is_main; /* the interpreter's main thread: there its signal handlers run */
 	bool has_interrupt; /* interrupt_class is to be raised in its thread */
 	unsigned generation; /* of the process, see carrier_generation */
@@ -86,7 +85,7 @@ Task *carrier_current(Carrier *c);
 void carrier_found(Carrier *c, Task *t);
 int carrier_init(PyObject *module);
 
-/* --- task.c */
+/* --- task.c and task_type.c */
 
 struct task {
 	PyObject_HEAD
@@ -114,6 +113,9 @@ extern PyTypeObject *task_type;
 extern PyObject *expired_hook, *interrupt_class;
 
 int task_init(PyObject *module);
+int task_registry_init(void);
+/* The exception that is set, which no longer is then; a new reference. */
+PyObject *task_raised(void);
 /* A task for a greenlet that we have not made; registered; borrowed.  It runs now. */
 Task *task_adopt(Carrier *c, PyObject *greenlet);
 /* By its greenlet; borrowed; NULL without an error: none. */
