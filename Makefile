@@ -124,7 +124,7 @@ INSTALL_PYTHON_AT = $(DESTDIR)$(PYTHONDIR)/syncless
 
 install: all
 	install -d '$(INSTALL_AT)/bin' '$(INSTALL_AT)/lib/syncless' '$(INSTALL_AT)/lib/pkgconfig' \
-		'$(INSTALL_AT)/include' '$(INSTALL_AT)/share/man/man3' '$(INSTALL_PYTHON_AT)'
+		'$(INSTALL_AT)/include' '$(INSTALL_AT)/share/man/man3' '$(INSTALL_PYTHON_AT)/coio'
 	install -m 755 $(BUILD)/libsyncless.so '$(INSTALL_AT)/lib/syncless'
 	install -m 755 $(GLUE) '$(INSTALL_PYTHON_AT)'
 	install -m 644 $(DOCTOR) '$(INSTALL_AT)/lib/syncless'
@@ -133,6 +133,7 @@ install: all
 	install -m 644 man/syncless.3 '$(INSTALL_AT)/share/man/man3'
 	install -m 644 $(BUILD)/syncless.pc '$(INSTALL_AT)/lib/pkgconfig'
 	install -m 644 pyglue/syncless/*.py pyglue/syncless/py.typed '$(INSTALL_PYTHON_AT)'
+	install -m 644 pyglue/syncless/coio/*.py '$(INSTALL_PYTHON_AT)/coio'
 	ln -sfr '$(INSTALL_AT)/bin/syncless' '$(INSTALL_PYTHON_AT)/launcher'
 
 uninstall:

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Timeout: a limit to all waits of a block.
+
+Each task has a list of those that are armed, and one limit, the earliest
+deadline of them.  When it has passed, a wait of the task ends and the scheduler
+asks expired() what to raise.  So nothing runs to watch the time, and a Timeout
+that has been cancelled cannot be raised: it is in no list.
+
+A driver in C returns an error of its own first.  What is due then is told to
+the end of each block (leave()) before it is raised anywhere else, see
+pyglue/_syncless/block.c.
+"""
+from __future__ import annotations
+
+import time
+from typing import Optional, Type, Union
+
+from .. import _glue
+from ._coroutine import FOREVER, NS
+
+
+class Timeout(_glue.Block, BaseException):
+    """Ends the waits in a with-block, after so many seconds in all, by raising itself.
+
+        try:
+            with Timeout(5):
+                connection.cursor().execute(query)      # any call that waits, in Python or in C
+        except Timeout:
+            print('no answer in 5 seconds')
+
+    seconds     from the block's begin; 0 and less: its first wait ends at once; None: no limit
+    exc         an exception or its class, which is raised instead
+    silent      the block swallows what it has raised, and the program goes on behind it
+
+    Blocks nest, in each other and in coroutines: each swallows its own alone.
+    When several are due, the earliest is raised, the others by later waits of
+    theirs.  A computation is not interrupted, nor is one late by its end.
+    Works in coroutines and in green threads, main included; RuntimeError
+    elsewhere.  It is no Exception, so that code which catches those lets it
+    pass.
+
+    Without a with statement: start() and cancel(), always both.
+    """
+
+    def __init__(self, seconds: Optional[float] = None,
+                 exc: Union[BaseException, Type[BaseException], None] = None, silent: bool = False) -> None:
+        super().__init__(seconds)
+        self.seconds = seconds
+        self.exc = exc
+        self.silent = silent
+        self._task: Optional[_glue.Task] = None  # whom it is armed for
+        self._deadline = 0  # with _task
+        self._raised: Optional[BaseException] = None
+
+    @property
+    def pending(self) -> bool:
+        """Is it armed, and has it not been raised?"""
+        return self._task is not None and not self._task.ended
+
+    def start(self) -> Timeout:
+        """Arms it for the caller.  RuntimeError: it is pending, or there are no coroutines here."""
+        if self.pending:
+            raise RuntimeError('this Timeout has been started before')
+        self._raised = None
+        task = _glue.current()
+        if self.seconds is not None and self.seconds < FOREVER:
+            self._deadline = time.monotonic_ns() + int(self.seconds * NS)
+            self._task = task
+            task.timeouts.append(self)
+            _set_limit(task)
+        return self
+
+    def cancel(self) -> None:
+        """It will not be raised any more."""
+        task = self._task
+        if task is not None:
+            self._task = None
+            task.timeouts.remove(self)
+            _set_limit(task)
+
+    def __enter__(self) -> Timeout:
+        return self if self.pending else self.start()
+
+    def leave(self, value: Optional[BaseException], due: Optional[BaseException]) -> bool:
+        """Block's hook, not for programs."""
+        self.cancel()
+        if self.silent and self._raised is not None and self._raised is (value if due is None else due):
+            return True
+        if due is not None:
+            raise due from value
+        return False
+
+    def _fire(self) -> BaseException:
+        self.cancel()
+        exc = self if self.exc is None else self.exc
+        self._raised = exc() if isinstance(exc, type) else exc
+        return self._raised.with_traceback(None)
+
+    def __str__(self) -> str:
+        return f'{self.seconds} s have passed'
+
+
+def _set_limit(task: _glue.Task) -> None:
+    task.set_limit(min((timeout._deadline for timeout in task.timeouts), default=None))
+
+
+def expired(task: _glue.Task) -> Optional[BaseException]:
+    """What to raise in task, whose limit has passed."""
+    first = min(task.timeouts, key=lambda timeout: timeout._deadline, default=None)
+    if first is None or first._deadline > time.monotonic_ns():
+        _set_limit(task)
+        return None
+    return first._fire()
+
+
+_glue.set_expired(expired)
