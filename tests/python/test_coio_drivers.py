@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+# modes: preload
 # needs: greenlet MySQLdb psycopg2 pymysql
 # services: mariadb postgres
 # timeout: 120

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+# modes: preload
 # needs: greenlet
 # timeout: 120
 """coio.Pool: no more than its size at once; and coio.serve()."""

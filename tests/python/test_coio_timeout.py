@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+# modes: preload
 # needs: greenlet
 # timeout: 120
 """coio.Timeout in main, in coroutines and in green threads.
