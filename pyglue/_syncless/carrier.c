@@ -184,6 +184,8 @@ static PyObject *live(PyObject *self, PyObject *unused)
 		c->begins = NULL;
 		if (!t && resumer)
 			shim->landed(resumer->flow);
+		if (!t && !resumer)
+			set_current(c, NULL); /* it has ended: it shall not outlive a wait of all others */
 		if (!t)
 			t = resumer ? resumer : shim->flow_data(shim->next(c->shims));
 		if (!t->greenlet && (t->thrown ? task_raise_due(t) : task_begin(t, c->birthplace)) < 0) {

@@ -18,6 +18,7 @@ import sys
 import threading
 import time
 import unittest
+import weakref
 
 import greenlet
 import support
@@ -276,6 +277,11 @@ class Ends(Preloaded):
         thread.start()
         thread.join()
         self.assertEqual(set(found), {'limit'})
+
+    def test_freed_while_all_others_wait(self):
+        gone = threading.Event()
+        weakref.finalize(start(int), gone.set)
+        self.assertTrue(gone.wait(support.HANG))
 
     def test_not_begun(self):
         task = start(self.fail)
