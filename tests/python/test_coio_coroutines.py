@@ -61,8 +61,8 @@ class Plainly(unittest.TestCase):
         for call in (
                 lambda: coio.spawn(print), lambda: coio.spawn_later(0, print), new.start, coio.sleep,
                 lambda: coio.sleep(0.01), coio.current, new.join, new.get, lambda: coio.join(new),
-                lambda: coio.joinall([new]), lambda: coio.joinall([new], raise_error=True), lambda: coio.wait([new]),
-                lambda: next(coio.iwait([new])), lambda: coio.Pool(1).spawn(print),
+                lambda: coio.joinall([new]), lambda: coio.joinall([new], raise_error=True),
+                lambda: coio.wait([new]), lambda: next(coio.iwait([new])), lambda: coio.Pool(1).spawn(print),
                 lambda: coio.Pool(1).map(print, 'a'), lambda: next(coio.Pool(1).imap(print, 'a')),
                 lambda: coio.serve(('127.0.0.1', 0), print), lambda: enter(coio.Timeout(1)),
                 lambda: enter(coio.Timeout(None)), coio.Timeout(1).start):
@@ -141,7 +141,8 @@ class Results(Coio):
 
     def test_spawn_later(self):
         order = []
-        late, early = coio.spawn_later(0.02, order.append, 'late'), coio.spawn_later(0.001, order.append, 'early')
+        late = coio.spawn_later(0.02, order.append, 'late')
+        early = coio.spawn_later(0.001, order.append, 'early')
         never = coio.spawn_later(0.01, order.append, 'never')
         never.kill()
         coio.joinall([late, early, never])
@@ -415,8 +416,8 @@ class Waits(Coio):
     def test_in_other_threads_with_timeout(self):
         co = coio.spawn(forever)
         for native in False, True:
-            self.assertEqual(coio.spawn(in_thread, lambda: (co.join(0.01), coio.wait([co], 0.01)), native).get(),
-                             (False, []))
+            waiter = coio.spawn(in_thread, lambda: (co.join(0.01), coio.wait([co], 0.01)), native)
+            self.assertEqual(waiter.get(), (False, []))
         co.kill()
 
     def test_threads_have_coroutines_of_their_own(self):

@@ -46,7 +46,7 @@ def kill_before(first, wake):
 
 
 def one_has_it(kill, wait, wake):
-    """Two wait; what the first one waits for comes, and it is killed before it runs.  One of them must have it."""
+    """Two wait.  What the first waits for comes, and it is killed before it runs: one of them has it."""
     first, second = waiting(wait), waiting(wait)
     kill(first, wake)
     if first.successful():
@@ -122,6 +122,21 @@ class Locks(unittest.TestCase):
 
         Kinds(body).join()
 
+    def test_who_takes_it_again_at_once_does_not_keep_it(self):
+        """Each is only ever run while the other has the lock, unless a release gives it away."""
+        for lock in coio.Lock(), coio.RLock(), coio.Semaphore():
+            turns = []
+
+            def body(name):
+                for _ in range(20):
+                    with lock:
+                        turns.append(name)
+                        coio.sleep(0.0001)
+
+            coio.joinall([coio.spawn(body, name) for name in 'ab'], raise_error=True)
+            self.assertLess(turns.index('b'), 10)
+            self.assertLess(turns[::-1].index('a'), 10)
+
     def test_killed_owner_to_be(self):
         for kill in kills:
             for lock in coio.Lock(), coio.RLock(), coio.Semaphore(), coio.BoundedSemaphore():
@@ -151,6 +166,40 @@ class Locks(unittest.TestCase):
         jobs.put('item')
         self.assertEqual(other.get(support.HANG), 'item')
 
+    def test_semaphore(self):
+        for make in coio.Semaphore, coio.BoundedSemaphore:
+            self.assertRaises(ValueError, make, -1)
+            semaphore = make(2)
+            self.assertTrue(semaphore.acquire() and semaphore.acquire(False))
+            self.assertFalse(semaphore.acquire(False) or semaphore.acquire(timeout=0)
+                             or semaphore.acquire(timeout=0.001))
+            self.assertRaises(ValueError, semaphore.acquire, False, 1)
+            self.assertRaises(ValueError, semaphore.release, 0)
+            waiters = [waiting(semaphore.acquire) for _ in range(3)]
+            semaphore.release(2)
+            self.assertEqual(coio.wait(waiters, count=2), waiters[:2])
+            with coio.Timeout(0.001, silent=True):
+                semaphore.acquire()
+            waiters[2].kill()
+            semaphore.release(2)
+            if make is coio.BoundedSemaphore:
+                self.assertRaises(ValueError, semaphore.release)
+            with semaphore, semaphore:
+                self.assertFalse(semaphore.acquire(False))
+
+    def test_semaphore_between_all_kinds(self):
+        semaphore, inside = coio.Semaphore(2), []
+
+        def body(kind):
+            for _ in range(20):
+                with semaphore:
+                    inside.append(kind)
+                    coio.sleep(0.0001)
+                    self.assertLessEqual(len(inside), 2)
+                    inside.remove(kind)
+
+        Kinds(body).join()
+
     def test_queue_between_all_kinds(self):
         jobs, done = coio.Queue(3), coio.Queue()
 
@@ -173,8 +222,8 @@ class Locks(unittest.TestCase):
             jobs.put(None)
         consumers.join()
         found = [done.get_nowait() for _ in range(200)]
-        self.assertEqual(sorted(found), sorted(
-            (kind, i) for kind in ('coroutine', 'coroutine', 'green thread', 'kernel thread') for i in range(50)))
+        kinds = ('coroutine', 'coroutine', 'green thread', 'kernel thread')
+        self.assertEqual(sorted(found), sorted((kind, i) for kind in kinds for i in range(50)))
 
     def test_event_and_barrier_between_all_kinds(self):
         event, barrier = coio.Event(), coio.Barrier(5)

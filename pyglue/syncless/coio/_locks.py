@@ -9,13 +9,17 @@ changed only where coroutines are more than threads are:
   * kill() and Timeout end waits as a matter of course.  A condition's waiter
     that has been notified, but is interrupted before it runs, hands the notice
     on; else an item would lie in a queue, and somebody wait for it.
+  * they run until they wait.  Who releases a semaphore and acquires it again in
+    a loop would be faster than whoever waits, each time; so release() hands
+    over to the first one that waits, as libc's do for Lock.
 """
 from __future__ import annotations
 
+import collections
 import queue
 import threading
 from threading import Barrier, BrokenBarrierError, Event, Lock
-from typing import Any, Optional
+from typing import Any, Callable, Deque, Optional
 
 from .. import _glue
 
@@ -127,31 +131,105 @@ class Condition(threading.Condition):
 
     def _take_again(self, state: Any) -> None:
         """Whoever is inside `with condition` must have the lock, whatever is raised meanwhile."""
-        raised = None
+        _raise(_surely(lambda: self._acquire_restore(state)))
+
+
+def _surely(take: Callable[[], Any]) -> Optional[BaseException]:
+    """Calls take() until it returns; the last exception that has ended it before."""
+    raised = None
+    try:
         while True:
             try:
-                self._acquire_restore(state)
-                break
+                take()
+                return raised
             except BaseException as error:
                 raised = error
-        if raised is not None:
-            raise raised
+    finally:
+        raised = None  # its traceback has this frame
+
+
+def _raise(error: Optional[BaseException]) -> None:
+    try:
+        if error is not None:
+            raise error
+    finally:
+        error = None  # likewise
 
 
 class Semaphore(threading.Semaphore):
-    """threading.Semaphore: acquire() waits while value is 0."""
+    """threading.Semaphore: acquire() waits while value is 0; who waits gets in in order."""
 
     def __init__(self, value: int = 1) -> None:
         super().__init__(value)
-        self._cond = Condition(Lock())
+        self._mutex = Lock()
+        self._waiters: Deque[Any] = collections.deque()  # each the lock that its waiter waits for
+
+    def acquire(self, blocking: bool = True, timeout: Optional[float] = None) -> bool:
+        """Waits for so many seconds at most (None: any time).  False: in vain."""
+        if not blocking and timeout is not None:
+            raise ValueError('there is no timeout without blocking')
+        with self._mutex:
+            if self._value > 0:  # so nobody waits
+                self._value -= 1
+                return True
+            if not blocking or (timeout is not None and timeout <= 0):
+                return False
+            waiter = Lock()
+            waiter.acquire()
+            self._waiters.append(waiter)
+        try:
+            if waiter.acquire(timeout=-1 if timeout is None else timeout):
+                return True
+        except BaseException:
+            if self._leave(waiter):
+                self.release()
+            raise
+        return self._leave(waiter)
+
+    __enter__ = acquire
+
+    def _leave(self, waiter: Any) -> bool:
+        """Its wait is over; has it been let in nevertheless?  If something is raised meanwhile, it is not."""
+        error = _surely(self._mutex.acquire)
+        is_in = waiter not in self._waiters
+        if not is_in:
+            self._waiters.remove(waiter)
+        self._mutex.release()
+        if is_in and error is not None:
+            self.release()
+        _raise(error)
+        return is_in
+
+    def release(self, n: int = 1) -> None:
+        """Lets n in, now or later.  ValueError: n is not positive."""
+        if n < 1:
+            raise ValueError('n must be positive')
+        error = _surely(self._mutex.acquire)
+        try:
+            self._check(n)
+            for _ in range(n):
+                if self._waiters:
+                    self._waiters.popleft().release()
+                else:
+                    self._value += 1
+        finally:
+            self._mutex.release()
+        _raise(error)
+
+    def _check(self, n: int) -> None:
+        pass
 
 
-class BoundedSemaphore(threading.BoundedSemaphore):
+class BoundedSemaphore(Semaphore):
     """threading.BoundedSemaphore: a release() too many is a ValueError."""
 
     def __init__(self, value: int = 1) -> None:
         super().__init__(value)
-        self._cond = Condition(Lock())
+        self._most = value
+
+    def _check(self, n: int) -> None:
+        if self._value + n > self._most:
+            raise ValueError('released more often than acquired')
 
 
 class _Queue(queue.Queue):
