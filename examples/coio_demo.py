@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A server that looks names up, and a hundred clients that ask it at once: syncless run examples/coio_demo.py"""
+"""A server that looks names up, and a hundred clients that ask it at once: syncless run coio_demo.py"""
 import socket
 
 from syncless import coio

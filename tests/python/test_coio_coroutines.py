@@ -418,6 +418,8 @@ class Waits(Coio):
         for native in False, True:
             waiter = coio.spawn(in_thread, lambda: (co.join(0.01), coio.wait([co], 0.01)), native)
             self.assertEqual(waiter.get(), (False, []))
+        late = coio.spawn_later(0.01, int)
+        self.assertIs(in_thread(lambda: late.join(1e12), native=True), True)
         co.kill()
 
     def test_threads_have_coroutines_of_their_own(self):

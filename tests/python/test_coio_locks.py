@@ -10,7 +10,6 @@ import gc
 import os
 import queue
 import sys
-import threading
 import unittest
 import weakref
 

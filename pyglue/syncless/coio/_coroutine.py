@@ -223,7 +223,8 @@ def join(co: _glue.Task, timeout: Optional[float] = None) -> bool:
     gate = _thread.allocate_lock()
     gate.acquire()
     Coroutine.link(co, lambda _: gate.release())
-    gate.acquire(True, -1 if timeout is None else seconds_until(deadline))
+    remaining = seconds_until(deadline)
+    gate.acquire(True, -1 if remaining is None else remaining)
     return co.ended
 
 

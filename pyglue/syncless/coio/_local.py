@@ -33,8 +33,8 @@ def _all_attributes() -> weakref.WeakKeyDictionary:
     try:
         return home._locals
     except AttributeError:
-        home._locals = found = weakref.WeakKeyDictionary()
-        return found
+        home._locals = weakref.WeakKeyDictionary()
+        return home._locals
 
 
 def _attributes(self: local) -> dict:
@@ -44,9 +44,9 @@ def _attributes(self: local) -> dict:
     try:
         return everything[key]
     except KeyError:
-        everything[key] = attributes = {}
+        everything[key] = {}
         type(self).__init__(self, *key.args, **key.kwargs)
-        return attributes
+        return everything[key]
 
 
 def _descriptor(self: local, name: str) -> Any:
