@@ -102,6 +102,25 @@ static bool hook_switch_to(void *carrier, void *from_data, void *to_data)
 	return r != NULL;
 }
 
+/* Between bytecodes only the main thread hears signals (for sure from 3.13 on), so others are told in this way that a driver
+ * has been ended early: what task_hear() would do. */
+static void interrupt(Carrier *c, Task *t, bool may_run_its_course)
+{
+	bool had_gil = hook_has_gil();
+
+	if (!had_gil)
+		hook_take_gil(c);
+	if (may_run_its_course && !t->told) {
+		t->told = true;
+		shim->forget_deliveries(t->flow);
+	} else {
+		c->has_interrupt = true;
+		PyThreadState_SetAsyncExc(c->ident, interrupt_class);
+	}
+	if (!had_gil)
+		hook_drop_gil(c);
+}
+
 /* By a signal that only CPython hears: it makes its own calls raise what is due.  Drivers in C try again after EINTR: in
  * the end they are told ECANCELED, and return an error of theirs.  That comes first, and runs through what except and
  * finally it meets; task_hear() sees to it that what is due is raised later. */
@@ -109,7 +128,6 @@ static int hook_deliver(void *carrier, void *task, int nth)
 {
 	Carrier *c = carrier;
 	void (*handler)(int) = shim->signal_handler();
-	bool had_gil;
 
 	if (!task_is_due(task))
 		return 0;
@@ -117,15 +135,11 @@ static int hook_deliver(void *carrier, void *task, int nth)
 		if (!c->is_main)
 			shim->pose_as_main(true);
 		handler(GLUE_SIGNAL);
-		return nth % GLUE_DELIVERIES ? EINTR : ECANCELED;
+		if (nth % GLUE_DELIVERIES)
+			return EINTR;
 	}
-	had_gil = hook_has_gil();
-	if (!had_gil)
-		hook_take_gil(c);
-	c->has_interrupt = true;
-	PyThreadState_SetAsyncExc(c->ident, interrupt_class);
-	if (!had_gil)
-		hook_drop_gil(c);
+	if (!handler || !c->is_main)
+		interrupt(c, task, handler != NULL);
 	return ECANCELED;
 }
 

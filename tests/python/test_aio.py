@@ -79,7 +79,7 @@ class Asyncio(unittest.TestCase):
             before = support.kernel_threads()
             idents = await asyncio.gather(*(aio.run(waiting_ident) for _ in range(100)))
             self.assertEqual(set(idents), {mine})
-            self.assertEqual(support.kernel_threads(), before)
+            self.assertLessEqual(support.kernel_threads(), before)  # a watchdog of earlier threads may have ended
 
         def waiting_ident():
             time.sleep(0.001)
