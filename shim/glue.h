@@ -27,6 +27,9 @@
 struct flow;
 struct carrier;
 
+/* Whose greenlet it is: the module's own, the thread's main one, or another library's, which may be a hub. */
+enum flow_kind { FLOW_OWN, FLOW_ROOT, FLOW_FOREIGN };
+
 /* What the shim asks of the module. */
 struct glue_hooks {
 	/* Does the calling thread hold the GIL?  With or without it. */
@@ -54,8 +57,8 @@ struct glue_calls {
 	/* Nothing of it will run any more; its thread ends. */
 	void (*carrier_end)(struct carrier *c);
 
-	/* Parked.  is_root: of the thread's main greenlet.  NULL: no memory. */
-	struct flow *(*flow_new)(struct carrier *c, void *data, bool is_root);
+	/* Parked.  NULL: no memory. */
+	struct flow *(*flow_new)(struct carrier *c, void *data, enum flow_kind kind);
 	/* Its greenlet has ended, or never began. */
 	void (*flow_free)(struct flow *f);
 	/* Its thread has ended, or this is a child forked since: every call with it does nothing, and it is to be freed. */

@@ -75,7 +75,7 @@ int task_renew_flow(Task *t, Carrier *c)
 		return 0;
 	if (t->flow)
 		shim->flow_free(t->flow);
-	t->flow = shim->flow_new(c->shims, t, false);
+	t->flow = shim->flow_new(c->shims, t, t->foreign ? FLOW_FOREIGN : FLOW_OWN);
 	Py_INCREF(c);
 	set_ref((PyObject **)&t->carrier, (PyObject *)c);
 	if (!t->flow)
@@ -136,7 +136,7 @@ Task *task_adopt(Carrier *c, PyObject *greenlet)
 	t->greenlet = greenlet;
 	Py_INCREF(c);
 	t->carrier = c;
-	t->flow = shim->flow_new(c->shims, t, is_main_greenlet(greenlet));
+	t->flow = shim->flow_new(c->shims, t, is_main_greenlet(greenlet) ? FLOW_ROOT : FLOW_FOREIGN);
 	if (!t->flow || watch_for_end(t) < 0 || enter(t) < 0) {
 		if (!t->flow)
 			PyErr_NoMemory();

@@ -23,7 +23,7 @@ static PyObject *task_start(PyObject *self, PyObject *unused)
 	if (!t->args && !(t->args = PyTuple_New(0)))
 		return NULL;
 	t->context = names.context_copy_current();
-	t->flow = t->context ? shim->flow_new(c->shims, t, false) : NULL;
+	t->flow = t->context ? shim->flow_new(c->shims, t, FLOW_OWN) : NULL;
 	if (!t->flow)
 		return t->context ? PyErr_NoMemory() : NULL;
 	Py_INCREF(c);

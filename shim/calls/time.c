@@ -42,14 +42,15 @@ static void yield(struct coro *me)
 	errno = saved;
 }
 
-/* 0 or EINTR.  Time that is over already is a yield: loops over usleep(0) wait for others. */
+/* 0, EINTR, or ETIMEDOUT before its time: the hub of another greenlet library that has no descriptors sleeps, and was
+ * switched to.  Time that is over already is a yield: loops over usleep(0) wait for others. */
 static int sleep_until(struct coro *me, deadline_t until, const char *why)
 {
 	if (until <= now_ns()) {
 		yield(me);
 		return 0;
 	}
-	return -wait_until(me, until, WAIT_INTR_ALWAYS, why);
+	return -wait_until(me, until, WAIT_POLL, why);
 }
 
 /* 0, EINTR (then *rem is what was left), EINVAL or EFAULT. */
@@ -63,7 +64,7 @@ static int sleep_for(struct coro *me, const struct timespec *span, struct timesp
 		return err;
 	until = deadline_in(timespec_ns(span));
 	err = sleep_until(me, until, why);
-	if (!err)
+	if (!err || err == ETIMEDOUT)
 		return 0;
 	left = until - now_ns();
 	if (left <= 0)
@@ -90,7 +91,7 @@ static int sleep_to(struct coro *me, clockid_t clock, const struct timespec *at,
 		if (!err)
 			err = sleep_until(me, deadline_at(clock, at), why);
 	while (!err && !is_past(clock, at));
-	return err;
+	return err == ETIMEDOUT ? 0 : err;
 }
 
 /* clock_nanosleep(2).  Parks: until the time, on clocks that run on timers.
@@ -129,7 +130,7 @@ EXPORT int usleep(useconds_t us)
 	if (LIKELY(!me))
 		return libc.usleep(us);
 	err = sleep_until(me, deadline_in(us * NS_PER_US), "usleep");
-	return err ? fail(err) : 0;
+	return err && err != ETIMEDOUT ? fail(err) : 0;
 }
 
 /* sleep(3).  Parks: for the time.  Returns the whole seconds left when a handler ended it, errno EINTR then. */

@@ -82,7 +82,7 @@ static void carrier_end(struct carrier *c)
 	free(c);
 }
 
-static struct flow *flow_new(struct carrier *c, void *data, bool is_root)
+static struct flow *flow_new(struct carrier *c, void *data, enum flow_kind kind)
 {
 	struct flow *f;
 
@@ -92,14 +92,15 @@ static struct flow *flow_new(struct carrier *c, void *data, bool is_root)
 	f->data = data;
 	f->co.flow_of = c;
 	f->co.state = CORO_PARKED;
-	f->co.is_guest = !is_root;
+	f->co.is_guest = kind != FLOW_ROOT;
+	f->co.may_be_hub = kind == FLOW_FOREIGN;
 	f->co.tid = c->thread->tid;
 	f->co.fork_generation = sched.generation;
 	f->co.all_next = c->flows;
 	if (c->flows)
 		c->flows->all_prev = &f->co;
 	c->flows = &f->co;
-	if (is_root)
+	if (kind == FLOW_ROOT)
 		c->root = &f->co;
 	return f;
 }

@@ -59,6 +59,7 @@ struct coro {
 	bool has_limit;	  /* no wait that can be cancelled goes on beyond `limit` */
 	bool at_limit;	  /* the timer of this wait is that, not the call's own timeout */
 	bool nudged;	  /* a greenlet that waits was switched to by others than the scheduler */
+	bool may_be_hub;  /* another library's greenlet; ours may wait in the poll() of a socket with a timeout */
 	bool heeds_nudges; /* which ends this wait */
 	bool is_guest;	  /* borrows, and is not the thread's own flow: locks must tell it from that (owner.h) */
 	_Atomic bool cancel_requested; /* set by any thread */
@@ -163,7 +164,7 @@ static inline struct coro *coro_enter(void)
 /* Which of its reasons ends the caller's wait; 0: none yet.  `flags` are WAITQ_*. */
 static inline int coro_early_end(const struct coro *me, int flags)
 {
-	if (UNLIKELY(me->nudged) && (flags & WAITQ_NUDGE))
+	if (UNLIKELY(me->nudged) && me->heeds_nudges)
 		return -ETIMEDOUT;
 	if (UNLIKELY(me->timed_out))
 		return me->at_limit ? -ECANCELED : -ETIMEDOUT;
@@ -227,7 +228,7 @@ static inline void coro_begin_wait(struct coro *me, deadline_t until, int flags)
 		me->interrupted = 0;
 	me->interruptible = flags != 0;
 	me->nudged = false;
-	me->heeds_nudges = flags & WAITQ_NUDGE;
+	me->heeds_nudges = (flags & WAITQ_NUDGE) && me->may_be_hub;
 	me->at_limit = UNLIKELY(me->has_limit) && me->limit < until && (flags & WAITQ_CANCEL);
 	sched_arm(me, me->at_limit ? me->limit : until);
 }

@@ -264,7 +264,7 @@ int wait_until(struct coro *me, deadline_t until, int flags, const char *why)
 	while ((r = coro_early_end(me, flags)) == 0)
 		sched_park(me, why, -1);
 	coro_end_wait(me);
-	if (r == -ETIMEDOUT && !(me->nudged && (flags & WAITQ_NUDGE)))
+	if (r == -ETIMEDOUT && !(me->nudged && me->heeds_nudges))
 		r = yield_until(me, until, flags);
 	if (UNLIKELY(r == -ECANCELED))
 		r = coro_ended_early(me);

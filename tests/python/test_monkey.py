@@ -9,11 +9,16 @@ patched.  Without the preload it shows what the patched library makes of it.
 import importlib.util
 import os
 import re
+import select
+import socket
 import subprocess
 import sys
+import time
 import unittest
 
 import support
+
+sys.path[:0] = [os.path.join(support.ROOT, 'pyglue')]
 
 PATCHES = {'gevent': 'from gevent import monkey; monkey.patch_all(KEYWORDS)',
            'eventlet': 'import warnings; warnings.simplefilter("ignore")\n'
@@ -110,6 +115,64 @@ class Monkey(unittest.TestCase):
         self.check('eventlet', 'each_in_a_tasklet')
 
 
+@unittest.skipUnless(support.GREEN, 'a waiting greenlet can only be switched to under the preload')
+class Hub(unittest.TestCase):
+    """Switched to by others, a hub comes back from its wait and sees what they have given it."""
+
+    def check(self, wait):
+        import greenlet
+        from syncless import stackless
+        told, timers = [], []
+
+        def run_hub():
+            while True:
+                told.append('waits')
+                wait()
+                if timers:
+                    timers.pop().switch()
+        hub = greenlet.greenlet(run_hub)
+        stackless.tasklet(hub.switch)()
+        stackless.schedule()
+        timers.append(greenlet.getcurrent())
+        hub.switch()
+        self.assertEqual(told, ['waits'])
+
+    def test_all_waits(self):
+        ours, theirs = os.pipe()
+        poll, epoll = select.poll(), select.epoll()
+        poll.register(ours, select.POLLIN)
+        for wait in (poll.poll, lambda: poll.poll(support.HANG * 1000), epoll.poll,
+                     lambda: epoll.poll(support.HANG), lambda: select.select([ours], [], []),
+                     lambda: time.sleep(support.HANG)):
+            self.check(wait)
+        epoll.close()
+        os.close(ours)
+        os.close(theirs)
+
+    def test_ours_wait_on(self):
+        """A tasklet is no hub: in the poll() of a socket with a timeout that would be the timeout."""
+        import greenlet
+        from syncless import stackless
+        ours, theirs = socket.socketpair()
+        ours.settimeout(support.HANG)
+        told, waiting = [], []
+
+        def receive():
+            waiting.append(greenlet.getcurrent())
+            told.append(ours.recv(10))
+
+        def send():
+            time.sleep(0.01)
+            theirs.sendall(b'words')
+        stackless.tasklet(receive)()
+        stackless.tasklet(send)()
+        stackless.schedule()
+        waiting.pop().switch()
+        self.assertEqual(told, [b'words'])
+        ours.close()
+        theirs.close()
+
+
 class Table(unittest.TestCase):
     """docs/migrate.md has each public name of both."""
     MODULES = {
@@ -142,7 +205,6 @@ class Table(unittest.TestCase):
 
     def test_ours(self):
         """What the tables name of ours is there."""
-        sys.path[:0] = [os.path.join(support.ROOT, 'pyglue')]
         from syncless import coio
         with open(os.path.join(support.ROOT, 'docs', 'migrate.md'), encoding='utf-8') as file:
             for name in re.findall(r'coio\.(\w+)', file.read()):
