@@ -97,6 +97,8 @@ struct glue_calls {
 	/* For the greenlet that starts others and is resumed by their ends: the next one to run, which it must then switch to.
 	 * Waits for it. */
 	struct flow *(*next)(struct carrier *c);
+	/* The greenlet of `f` has left for one that has ended: ready, if it does not run or wait. */
+	void (*left)(struct flow *f);
 	/* The greenlet of `f` runs, though it was not switched to from here. */
 	void (*landed)(struct flow *f);
 	/* CPython's own C handler of signals; NULL as long as it has not been set for GLUE_SIGNAL.  Any thread. */

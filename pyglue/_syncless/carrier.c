@@ -172,7 +172,9 @@ static void show_stray(void)
 		PyErr_WriteUnraisable(NULL);
 }
 
-/* A task that was resumed by others than the scheduler has ended, and who did that would never run again. */
+/* A task that was resumed by others than the scheduler has ended, and who did that would never run again.  It has its
+ * turn like others: a hub that comes first may find that it has nothing to wait for, and tell the main greenlet so,
+ * which is ready. */
 static Task *resumer_of(const Task *t)
 {
 	Task *resumer = t->ended ? t->resumer : NULL;
@@ -196,12 +198,12 @@ static PyObject *live(PyObject *self, PyObject *unused)
 		t = c->begins;
 		resumer = c->current ? resumer_of(c->current) : NULL;
 		c->begins = NULL;
-		if (!t && resumer)
-			shim->landed(resumer->flow);
-		if (!t && !resumer)
+		if (resumer)
+			shim->left(resumer->flow);
+		if (!t) {
 			set_current(c, NULL); /* it has ended: it shall not outlive a wait of all others */
-		if (!t)
-			t = resumer ? resumer : shim->flow_data(shim->next(c->shims));
+			t = shim->flow_data(shim->next(c->shims));
+		}
 		if (!t->greenlet && (t->thrown ? task_raise_due(t) : task_begin(t, c->birthplace)) < 0) {
 			task_end_unbegun(t);
 			continue;

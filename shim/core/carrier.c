@@ -263,6 +263,14 @@ static struct flow *next(struct carrier *c)
 	return flow_of(co);
 }
 
+static void left(struct flow *f)
+{
+	if (is_stale(f) || f->co.state != CORO_RUNNING)
+		return;
+	f->co.state = CORO_PARKED;
+	coro_ready(&f->co);
+}
+
 /* It runs, though nobody here has switched to it. */
 static void landed(struct flow *f)
 {
@@ -310,6 +318,7 @@ static const struct glue_calls calls = {
 	.forget_deliveries = forget_deliveries,
 	.set_limit = set_limit,
 	.next = next,
+	.left = left,
 	.landed = landed,
 	.signal_handler = signal_handler,
 	.pose_as_main = pose_as_main,
