@@ -353,7 +353,7 @@ class tasklet:  # noqa: N801
             if task.is_ready:
                 task.remove()
             task.insert()
-        if not pending:
+        if not pending and task.is_ready:  # or it has switched to another library's hub: it raises later
             _jump(task)
             check_bomb(caller)
 

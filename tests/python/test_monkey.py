@@ -131,11 +131,13 @@ class Hub(unittest.TestCase):
                 if timers:
                     timers.pop().switch()
         hub = greenlet.greenlet(run_hub)
-        stackless.tasklet(hub.switch)()
+        one = stackless.tasklet(hub.switch)()
         stackless.schedule()
         timers.append(greenlet.getcurrent())
         hub.switch()
         self.assertEqual(told, ['waits'])
+        one.kill()  # which is due now, but the hub has it
+        self.assertTrue(one.alive)
 
     def test_all_waits(self):
         ours, theirs = os.pipe()
