@@ -172,14 +172,24 @@ static void show_stray(void)
 		PyErr_WriteUnraisable(NULL);
 }
 
-/* A task that was resumed by others than the scheduler has ended, and who did that would never run again.  It has its
- * turn like others: a hub that comes first may find that it has nothing to wait for, and tell the main greenlet so,
- * which is ready. */
-static Task *resumer_of(const Task *t)
+static bool has_left(const Task *t)
 {
-	Task *resumer = t->ended ? t->resumer : NULL;
+	return t && !t->ended && t->greenlet && !shim->is_waiting(t->flow);
+}
 
-	return resumer && !resumer->ended && resumer->greenlet && !shim->is_waiting(resumer->flow) ? resumer : NULL;
+/* A task that was resumed by others than the scheduler has ended, and who did that would never run again.  gevent's hub
+ * resumes several without a wait in between that would show it, so `resumer` may be one of these: it must not be woken.
+ *
+ * It has its turn like others: a hub that comes first may find that it has nothing to wait for, and tell the main greenlet
+ * so, which is ready. */
+static Task *resumer_of(const Carrier *c, const Task *t)
+{
+	Task *resumer;
+
+	if (!t || !t->ended || !t->resumer)
+		return NULL;
+	resumer = c->hub && !c->hub->ended ? c->hub : t->resumer;
+	return has_left(resumer) ? resumer : NULL;
 }
 
 /* self: a capsule of the carrier, not the carrier, which ends this greenlet when it ends. */
@@ -196,7 +206,7 @@ static PyObject *live(PyObject *self, PyObject *unused)
 		if (born != carrier_generation)
 			Py_Exit(0); /* a task that has forked ends in the child: the last of a process that was its alone */
 		t = c->begins;
-		resumer = c->current ? resumer_of(c->current) : NULL;
+		resumer = resumer_of(c, c->current);
 		c->begins = NULL;
 		if (resumer)
 			shim->left(resumer->flow);
@@ -236,6 +246,7 @@ static void thread_ends(PyObject *capsule)
 	c->birthplace = NULL;
 	Py_XDECREF(birthplace);
 	set_current(c, NULL);
+	Py_CLEAR(c->hub);
 	Py_DECREF(c);
 }
 
@@ -247,6 +258,7 @@ static void carrier_dealloc(PyObject *self)
 	PyObject_GC_UnTrack(self);
 	Py_CLEAR(c->birthplace);
 	Py_CLEAR(c->current);
+	Py_CLEAR(c->hub);
 	((freefunc)PyType_GetSlot(type, Py_tp_free))(self);
 	Py_DECREF(type);
 }
@@ -258,6 +270,7 @@ static int carrier_traverse(PyObject *self, visitproc visit, void *arg)
 	Py_VISIT(Py_TYPE(self));
 	Py_VISIT(c->birthplace);
 	Py_VISIT(c->current);
+	Py_VISIT(c->hub);
 	return 0;
 }
 

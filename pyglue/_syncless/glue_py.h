@@ -71,6 +71,7 @@ typedef struct {
 	unsigned generation; /* of the process, see carrier_generation */
 	PyObject *birthplace; /* the greenlet that all tasks begin from */
 	Task *current;	/* the last one known to run; strong */
+	Task *hub;	/* gevent's, once it has waited; strong */
 	Task *begins;	/* what the birthplace is to begin; borrowed, it is in no queue meanwhile */
 } Carrier;
 

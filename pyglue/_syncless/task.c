@@ -126,6 +126,17 @@ static bool is_main_greenlet(PyObject *g)
 	return is;
 }
 
+static bool is_gevents_hub(PyObject *g)
+{
+	PyObject *name = PyObject_GetAttrString((PyObject *)Py_TYPE(g), "__qualname__");
+	bool is = name && PyUnicode_CompareWithASCIIString(name, "Hub") == 0;
+
+	if (!name)
+		PyErr_Clear();
+	Py_XDECREF(name);
+	return is;
+}
+
 Task *task_adopt(Carrier *c, PyObject *greenlet)
 {
 	Task *t = new_task();
@@ -143,6 +154,10 @@ Task *task_adopt(Carrier *c, PyObject *greenlet)
 		t->greenlet = NULL;
 		Py_DECREF(t);
 		return NULL;
+	}
+	if (is_gevents_hub(greenlet)) {
+		Py_INCREF(t);
+		set_ref((PyObject **)&c->hub, (PyObject *)t);
 	}
 	Py_DECREF(t); /* by_greenlet has it */
 	return t;
