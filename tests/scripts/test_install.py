@@ -62,7 +62,7 @@ class Install(unittest.TestCase):
         prefix = os.path.join(self.folder, 'a prefix')
         self.assertNotIn('  CC ', self.make('install', 'PREFIX=' + prefix))
         packages, = {os.path.join(prefix, os.path.dirname(os.path.dirname(path)))
-                     for path in files_below(prefix) if path.endswith('__init__.py')}
+                     for path in files_below(prefix) if path.endswith('syncless/__init__.py')}
         self.use_launcher(prefix, packages)
         if shutil.which('pkg-config'):
             self.use_pkg_config(prefix)
