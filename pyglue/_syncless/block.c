@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Block: the base of what a with statement enters and that must know at its end whether a call in it has been ended early
- * for something that is still to be raised.  Only C can ask: a function in Python would look for signals at its
- * first instruction, and so be left by an exception before it has done anything.
+ * Block: the base of what a with statement enters and that must know at its end whether a call in it has been
+ * ended early for something that is still to be raised.  Only C can ask: a function in Python would look for
+ * signals at its first instruction, and so be left by an exception before it has done anything.
  */
 #include "glue_py.h"
 

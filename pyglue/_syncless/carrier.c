@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A thread that has tasks.  Here is all that this module does with the GIL and with switches between greenlets; when, is
- * the shim's business (shim/core/greenlet.c).
+ * A thread that has tasks.  Here is all that this module does with the GIL and with switches between greenlets;
+ * when, is the shim's business (shim/core/greenlet.c).
  *
- * A greenlet begins on the stack of whoever switches to it first, above all that this one has there.  If a task began
- * from the depth of another one's call, and a third from that one's, the stack and the interpreter's count of recursions
- * would grow with each.  So all of them begin from one greenlet, the birthplace, which has no frames to speak of; it is
- * also their parent, so each end leads back to it, and it goes on with whoever is next.  It never waits itself.
+ * A greenlet begins on the stack of whoever switches to it first, above all that this one has there.  If a task
+ * began from the depth of another one's call, and a third from that one's, the stack and the interpreter's
+ * count of recursions would grow with each.  So all of them begin from one greenlet, the birthplace, which has
+ * no frames to speak of; it is also their parent, so each end leads back to it, and it goes on with whoever is
+ * next.  It never waits itself.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -102,8 +103,8 @@ static bool hook_switch_to(void *carrier, void *from_data, void *to_data)
 	return r != NULL;
 }
 
-/* Between bytecodes only the main thread hears signals (for sure from 3.13 on), so others are told in this way that a driver
- * has been ended early: what task_hear() would do. */
+/* Between bytecodes only the main thread hears signals (for sure from 3.13 on), so others are told in this way
+ * that a driver has been ended early: what task_hear() would do. */
 static void interrupt(Carrier *c, Task *t, bool may_run_its_course)
 {
 	bool had_gil = hook_has_gil();
@@ -121,9 +122,9 @@ static void interrupt(Carrier *c, Task *t, bool may_run_its_course)
 		hook_drop_gil(c);
 }
 
-/* By a signal that only CPython hears: it makes its own calls raise what is due.  Drivers in C try again after EINTR: in
- * the end they are told ECANCELED, and return an error of theirs.  That comes first, and runs through what except and
- * finally it meets; task_hear() sees to it that what is due is raised later. */
+/* By a signal that only CPython hears: it makes its own calls raise what is due.  Drivers in C try again after
+ * EINTR: in the end they are told ECANCELED, and return an error of theirs.  That comes first, and runs through
+ * what except and finally it meets; task_hear() sees to it that what is due is raised later. */
 static int hook_deliver(void *carrier, void *task, int nth)
 {
 	Carrier *c = carrier;
@@ -154,8 +155,9 @@ static const struct glue_hooks hooks = {
 
 /* --- The birthplace */
 
-/* What a greenlet of others has raised in its parent, which is the birthplace since a task has made it.  gevent's hub does so
- * whenever nothing of gevent waits, and lives on: tasks of ours may still have something to do for it. */
+/* What a greenlet of others has raised in its parent, which is the birthplace since a task has made it.
+ * gevent's hub does so whenever nothing of gevent waits, and lives on: tasks of ours may still have something
+ * to do for it. */
 static void show_stray(void)
 {
 	PyObject *type, *value, *traceback, *name;
@@ -177,11 +179,12 @@ static bool has_left(const Task *t)
 	return t && !t->ended && t->greenlet && !shim->is_waiting(t->flow);
 }
 
-/* A task that was resumed by others than the scheduler has ended, and who did that would never run again.  gevent's hub
- * resumes several without a wait in between that would show it, so `resumer` may be one of these: it must not be woken.
+/* A task that was resumed by others than the scheduler has ended, and who did that would never run again.
+ * gevent's hub resumes several without a wait in between that would show it, so `resumer` may be one of these:
+ * it must not be woken.
  *
- * It has its turn like others: a hub that comes first may find that it has nothing to wait for, and tell the main greenlet
- * so, which is ready. */
+ * It has its turn like others: a hub that comes first may find that it has nothing to wait for, and tell the
+ * main greenlet so, which is ready. */
 static Task *resumer_of(const Carrier *c, const Task *t)
 {
 	Task *resumer;
@@ -203,8 +206,9 @@ static PyObject *live(PyObject *self, PyObject *unused)
 		Task *t, *resumer;
 		PyObject *r;
 
+		/* A task that has forked ends in the child: the last of a process that was its alone. */
 		if (born != carrier_generation)
-			Py_Exit(0); /* a task that has forked ends in the child: the last of a process that was its alone */
+			Py_Exit(0);
 		t = c->begins;
 		resumer = resumer_of(c, c->current);
 		c->begins = NULL;
@@ -220,7 +224,8 @@ static PyObject *live(PyObject *self, PyObject *unused)
 		}
 		set_current(c, t);
 		r = greenlets.switch_to(t->greenlet, NULL, NULL);
-		if (!r && PyErr_ExceptionMatches(greenlets.exit)) { /* the thread ends, the carrier is no more */
+		/* The thread ends, and the carrier is no more. */
+		if (!r && PyErr_ExceptionMatches(greenlets.exit)) {
 			PyErr_Clear();
 			Py_RETURN_NONE;
 		}
@@ -350,10 +355,12 @@ static Carrier *make_carrier(struct carrier *shims)
 static Carrier *fail(int err)
 {
 	if (err == EPERM)
-		PyErr_SetString(PyExc_RuntimeError, "this is a kernel thread of its own: coroutines run in the main "
-						    "thread and in green ones");
+		PyErr_SetString(PyExc_RuntimeError,
+				"this is a kernel thread of its own: coroutines run in the main "
+				"thread and in green ones");
 	else
-		PyErr_Format(PyExc_RuntimeError, "coroutines do not work in this process (%s); see `syncless doctor`",
+		PyErr_Format(PyExc_RuntimeError,
+			     "coroutines do not work in this process (%s); see `syncless doctor`",
 			     strerror(err));
 	return NULL;
 }

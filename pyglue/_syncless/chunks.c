@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * From 3.11 on the first Python frame of each greenlet makes CPython map 16 kB for its frames, and its end unmaps them: two
- * system calls and some page faults, half of what it costs to begin and end a task.  A few such pieces are kept here.
+ * From 3.11 on the first Python frame of each greenlet makes CPython map 16 kB for its frames, and its end
+ * unmaps them: two system calls and some page faults, half of what it costs to begin and end a task.  A few
+ * such pieces are kept here.
  *
- * They come by the arena allocator, which the interpreters of a process share: hence the lock, which nobody waits for.
+ * They come by the arena allocator, which the interpreters of a process share: hence the lock, which nobody
+ * waits for.
  */
 #include "glue_py.h"
 #include <dlfcn.h>

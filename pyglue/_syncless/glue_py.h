@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What the files of the module share.  It is built for the limited API of 3.9, so that one object serves every Python
- * that the shim does; the few functions that this API lacks are looked up (names.c).
+ * What the files of the module share.  It is built for the limited API of 3.9, so that one object serves every
+ * Python that the shim does; the few functions that this API lacks are looked up (names.c).
  *
  *   module.c   the functions of the module, and its start
  *   task.c     a task's life; task_type.c: the type, as Python sees it
@@ -66,13 +66,13 @@ typedef struct {
 	struct carrier *shims; /* NULL: the thread has ended */
 	PyThreadState *state;
 	unsigned long ident;
-	bool is_main; /* the interpreter's main thread: there its signal handlers run */
-	bool has_interrupt; /* interrupt_class is to be raised in its thread */
-	unsigned generation; /* of the process, see carrier_generation */
+	bool is_main;	      /* the interpreter's main thread: there its signal handlers run */
+	bool has_interrupt;   /* interrupt_class is to be raised in its thread */
+	unsigned generation;  /* of the process, see carrier_generation */
 	PyObject *birthplace; /* the greenlet that all tasks begin from */
-	Task *current;	/* the last one known to run; strong */
-	Task *hub;	/* gevent's, once it has waited; strong */
-	Task *begins;	/* what the birthplace is to begin; borrowed, it is in no queue meanwhile */
+	Task *current;	      /* the last one known to run; strong */
+	Task *hub;	      /* gevent's, once it has waited; strong */
+	Task *begins;	      /* what the birthplace is to begin; borrowed, it is in no queue meanwhile */
 } Carrier;
 
 /* Bumped in each forked child. */
@@ -105,7 +105,7 @@ struct task {
 	struct flow *flow;
 	int64_t limit; /* NEVER: none */
 	bool started, begun, ended, foreign;
-	bool told; /* a driver has returned an error instead of what is due */
+	bool told;	      /* a driver has returned an error instead of what is due */
 	bool in_park, permit; /* of task_park(): an unpark() that comes before it counts */
 };
 
@@ -133,8 +133,8 @@ bool task_is_due(const Task *t);
 int task_raise_due(Task *t);
 /* The interpreter's handler of GLUE_SIGNAL.  -1: raised. */
 int task_hear(Task *t);
-/* What a call of the running task has been ended early for, if it has not been raised, and will not be now; a new
- * reference, or NULL, also with an error. */
+/* What a call of the running task has been ended early for, if it has not been raised, and will not be now; a
+ * new reference, or NULL, also with an error. */
 PyObject *task_take_delivered(Task *t);
 /* task_park() returns, or the next one does.  From any thread. */
 void task_unpark(Task *t);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The module _syncless: Task, and the functions of the running one.  syncless/_glue.py loads it and adds what is simpler
- * to say in Python; users see neither.
+ * The module _syncless: Task, and the functions of the running one.  syncless/_glue.py loads it and adds what
+ * is simpler to say in Python; users see neither.
  */
 #include <math.h>
 #include "glue_py.h"
@@ -158,7 +158,9 @@ static PyObject *verify(PyObject *self, PyObject *unused)
 	if (!shim_is_here())
 		return NULL;
 	if (shim->verify() < 0)
-		return PyErr_Format(PyExc_AssertionError, "an invariant of the scheduler does not hold, see stderr"), NULL;
+		return PyErr_Format(PyExc_AssertionError,
+				    "an invariant of the scheduler does not hold, see stderr"),
+		       NULL;
 	Py_RETURN_NONE;
 }
 
@@ -172,11 +174,13 @@ static PyMethodDef functions[] = {
 	{ "current", current, METH_NOARGS, "The task of the running greenlet." },
 	{ "main", main_task, METH_NOARGS, "The task of the thread's main greenlet." },
 	{ "schedule", schedule, METH_NOARGS, "The others that are ready run first." },
-	{ "park", park, METH_VARARGS, "Waits for unpark(), until a time.monotonic_ns() at most; False: that has come." },
+	{ "park", park, METH_VARARGS,
+	  "Waits for unpark(), until a time.monotonic_ns() at most; False: that has come." },
 	{ "sleep", sleep_for, METH_O, "Waits for so many seconds; 0: lets the others run." },
 	{ "ready_tasks", ready_tasks, METH_NOARGS, "The run queue of the thread, without the running task." },
 	{ "ready_count", ready_count, METH_NOARGS, "Its length." },
-	{ "set_expired", set_expired, METH_O, "fn(task): the exception that is due when a task's limit has passed." },
+	{ "set_expired", set_expired, METH_O,
+	  "fn(task): the exception that is due when a task's limit has passed." },
 	{ "set_interrupt", set_interrupt, METH_O, "The exception class whose making raises what is due." },
 	{ "raise_due", raise_due, METH_NOARGS, "Raises what is due for the running task." },
 	{ "hear", hear, METH_VARARGS, "The handler of the signal by which CPython's calls raise what is due." },
@@ -186,7 +190,15 @@ static PyMethodDef functions[] = {
 };
 
 static struct PyModuleDef definition = {
-	PyModuleDef_HEAD_INIT, "_syncless", "The scheduler of Syncless and greenlets.", -1, functions, NULL, NULL, NULL, NULL,
+	PyModuleDef_HEAD_INIT,
+	"_syncless",
+	"The scheduler of Syncless and greenlets.",
+	-1,
+	functions,
+	NULL,
+	NULL,
+	NULL,
+	NULL,
 };
 
 PyMODINIT_FUNC PyInit__syncless(void);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What is found at run time.  The greenlet package publishes a table of functions in a capsule, whose order is fixed
- * (its header greenlet.h, from 1.0 on).
+ * What is found at run time.  The greenlet package publishes a table of functions in a capsule, whose order is
+ * fixed (its header greenlet.h, from 1.0 on).
  */
 #include <dlfcn.h>
 #include "glue_py.h"

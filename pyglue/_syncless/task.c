@@ -2,9 +2,9 @@
  *
  * Task: a greenlet that the scheduler knows.
  *
- * One that start() was called of refers to itself until it has ended, like a running thread.  Its greenlet is made when it
- * begins.  Greenlets that others have made get a task when they first wait in a thread that has tasks, for as long as they
- * live.  `by_greenlet` has both.
+ * One that start() was called of refers to itself until it has ended, like a running thread.  Its greenlet is
+ * made when it begins.  Greenlets that others have made get a task when they first wait in a thread that has
+ * tasks, for as long as they live.  `by_greenlet` has both.
  *
  * thrown is written with the GIL, by any thread.  All else of a task belongs to its own thread.
  */
@@ -213,9 +213,10 @@ int task_raise_due(Task *t)
 	return -1;
 }
 
-/* The interpreter's own calls look for signals when they have failed for the first time.  Later it is not in one, it runs
- * the program again: a driver's error is on its way.  That shall not be cut short; what is due waits for the next
- * call, the end of a block or of the task.  A program that tries again gets it here the second time. */
+/* The interpreter's own calls look for signals when they have failed for the first time.  Later it is not in
+ * one, it runs the program again: a driver's error is on its way.  That shall not be cut short; what is due
+ * waits for the next call, the end of a block or of the task.  A program that tries again gets it here the
+ * second time. */
 int task_hear(Task *t)
 {
 	int n = t->flow ? shim->deliveries(t->flow) : 0;
@@ -287,7 +288,8 @@ static void show(PyObject *exc)
 {
 	PyObject *hook = PySys_GetObject("excepthook"), *traceback = PyException_GetTraceback(exc), *r;
 
-	r = hook ? PyObject_CallFunctionObjArgs(hook, Py_TYPE(exc), exc, traceback ? traceback : Py_None, NULL) : NULL;
+	r = hook ? PyObject_CallFunctionObjArgs(hook, Py_TYPE(exc), exc, traceback ? traceback : Py_None, NULL)
+		 : NULL;
 	if (!r)
 		PyErr_WriteUnraisable(hook);
 	Py_XDECREF(r);

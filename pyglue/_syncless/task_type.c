@@ -16,7 +16,9 @@ static PyObject *task_start(PyObject *self, PyObject *unused)
 	if (t->started)
 		return PyErr_Format(PyExc_RuntimeError, "the task has been started before"), NULL;
 	if (!t->fn || !PyCallable_Check(t->fn))
-		return PyErr_Format(PyExc_TypeError, "the task's fn must be callable, not %R", t->fn ? t->fn : Py_None), NULL;
+		return PyErr_Format(PyExc_TypeError, "the task's fn must be callable, not %R",
+				    t->fn ? t->fn : Py_None),
+		       NULL;
 	c = carrier_mine();
 	if (!c)
 		return NULL;
@@ -111,7 +113,8 @@ static PyObject *task_unpark_method(PyObject *self, PyObject *unused)
 static bool may_be_queued(const Task *t)
 {
 	if (!t->flow)
-		PyErr_SetString(PyExc_RuntimeError, t->ended ? "the task has ended" : "the task has not been started");
+		PyErr_SetString(PyExc_RuntimeError,
+				t->ended ? "the task has ended" : "the task has not been started");
 	else if (!is_of_this_thread(t))
 		PyErr_SetString(PyExc_RuntimeError, "the task belongs to another thread");
 	else
@@ -151,7 +154,9 @@ static PyObject *task_remove(PyObject *self, PyObject *unused)
 	if (!may_be_queued(t))
 		return NULL;
 	if (runs_now(t))
-		return PyErr_Format(PyExc_RuntimeError, "the running task cannot be taken out of the run queue"), NULL;
+		return PyErr_Format(PyExc_RuntimeError,
+				    "the running task cannot be taken out of the run queue"),
+		       NULL;
 	shim->unready(t->flow);
 	Py_RETURN_NONE;
 }
@@ -271,7 +276,8 @@ static PyMemberDef members[] = {
 	{ "exception", T_OBJECT, FIELD(exception), READONLY, "The exception that ended it, or None." },
 	{ "on_end", T_OBJECT, FIELD(on_end), 0, NULL },
 	{ "on_uncaught", T_OBJECT, FIELD(on_uncaught), 0, NULL },
-	{ "greenlet", T_OBJECT, FIELD(greenlet), READONLY, "Its greenlet; None: it has not begun, or has ended." },
+	{ "greenlet", T_OBJECT, FIELD(greenlet), READONLY,
+	  "Its greenlet; None: it has not begun, or has ended." },
 	{ "started", T_BOOL, FIELD(started), READONLY, NULL },
 	{ "begun", T_BOOL, FIELD(begun), READONLY, NULL },
 	{ "ended", T_BOOL, FIELD(ended), READONLY, NULL },
@@ -287,8 +293,10 @@ static PyMethodDef methods[] = {
 	{ "insert", task_insert, METH_NOARGS, "To the end of the run queue." },
 	{ "insert_next", task_insert_next, METH_NOARGS, "To the head of the run queue." },
 	{ "remove", task_remove, METH_NOARGS, "Out of the run queue; it is parked." },
-	{ "set_limit", task_set_limit, METH_O, "No wait of it goes on beyond that time.monotonic_ns(); None: no limit." },
-	{ "join", task_join, METH_VARARGS, "Waits for its end, until a time.monotonic_ns() at most; has it come?" },
+	{ "set_limit", task_set_limit, METH_O,
+	  "No wait of it goes on beyond that time.monotonic_ns(); None: no limit." },
+	{ "join", task_join, METH_VARARGS,
+	  "Waits for its end, until a time.monotonic_ns() at most; has it come?" },
 	{ NULL, NULL, 0, NULL },
 };
 
@@ -298,7 +306,8 @@ static int task_set_up(PyObject *self, PyObject *args, PyObject *kwargs)
 	PyObject *fn = NULL, *positional = NULL, *named = NULL;
 	Task *t = (Task *)self;
 
-	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|OO!O:Task", words, &fn, &PyTuple_Type, &positional, &named))
+	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|OO!O:Task", words, &fn, &PyTuple_Type, &positional,
+					 &named))
 		return -1;
 	if (named == Py_None)
 		named = NULL;

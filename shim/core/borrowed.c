@@ -74,7 +74,8 @@ static bool find_key(const void *record, pthread_key_t *key)
 static void add_lib(void *handle)
 {
 	void *(*get_state)(void) = (__typeof__(get_state))libc.dlsym(handle, "ERR_get_state");
-	struct lib found = { .clear_error = (__typeof__(found.clear_error))libc.dlsym(handle, "ERR_clear_error") };
+	struct lib found = { .clear_error =
+				     (__typeof__(found.clear_error))libc.dlsym(handle, "ERR_clear_error") };
 	int n = atomic_load(&borrowed_libs);
 	void *record;
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What greenlet.c, where flows wait, and carrier.c, which makes them for the module, share.  The words are those of glue.h.
+ * What greenlet.c, where flows wait, and carrier.c, which makes them for the module, share.  The words are
+ * those of glue.h.
  */
 #ifndef SYNCLESS_CARRIER_H
 #define SYNCLESS_CARRIER_H
@@ -10,17 +11,18 @@
 
 struct carrier {
 	struct coro *thread;
-	struct carrier *next; /* in the list of all */
-	void *data;	      /* the module's */
-	struct coro *flows;   /* all of them, through all_next; NULL-terminated */
+	struct carrier *next;	  /* in the list of all */
+	void *data;		  /* the module's */
+	struct coro *flows;	  /* all of them, through all_next; NULL-terminated */
 	struct coro *head, *tail; /* the run queue */
 	int length, round_left;
-	unsigned woken_by; /* a poll of the loop; woken_last is valid until it ends, since nothing runs meanwhile */
-	struct coro *woken_last;
+	unsigned woken_by; /* a poll of the loop */
+	struct coro *woken_last; /* by it; valid until it ends, since nothing runs meanwhile */
 	int whole; /* > 0: the thread waits as a whole */
 	bool idle; /* it does so for want of a flow that is ready */
 	bool poses;
-	_Atomic uint64_t signals; /* that the interpreter's handler is still to be told of, when root runs; bit sig - 1 */
+	/* Of which the interpreter's handler is still to be told, when root runs; bit sig - 1. */
+	_Atomic uint64_t signals;
 	const void *promised; /* a lock; until promised_to has run */
 	struct coro *promised_to;
 	struct coro *current; /* found running by greenlet_flow() or switched to since */
@@ -29,7 +31,7 @@ struct carrier {
 
 struct flow {
 	struct coro co;
-	void *data; /* the module's */
+	void *data;   /* the module's */
 	bool had_gil; /* when the call began that it waits in */
 	int deliveries;
 };
@@ -88,8 +90,8 @@ static inline void unlink_ready(struct carrier *c, struct coro *co)
 	c->length--;
 }
 
-/* The next flow, which is in no queue any more, to switch to from `me` (NULL: from none).  *has_gil: held; it is, unless the
- * flow is `me` itself.  Waits. */
+/* The next flow, which is in no queue any more, to switch to from `me` (NULL: from none).  *has_gil: held; it
+ * is, unless the flow is `me` itself.  Waits. */
 struct coro *greenlet_next(struct carrier *c, const struct coro *me, bool *has_gil);
 
 #endif

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Carriers and their flows; see greenlet.h.  No header of Python's: what only Python knows, the module's hooks tell.
+ * Carriers and their flows; see greenlet.h.  No header of Python's: what only Python knows, the module's hooks
+ * tell.
  *
- * The GIL.  CPython calls us without it, other extensions with it.  To learn which greenlet runs, and to switch, it is
- * taken; while the thread parks as a whole it is not held; and a call returns as it came (flow.had_gil).
+ * The GIL.  CPython calls us without it, other extensions with it.  To learn which greenlet runs, and to
+ * switch, it is taken; while the thread parks as a whole it is not held; and a call returns as it came
+ * (flow.had_gil).
  *
- * A greenlet may be resumed by anybody.  It then finds in greenlet_park() that it is not its turn, and waits on, for it
- * has the thread now: it runs whoever is next.  What of the thread's storage should be its own (borrowed.h) follows the
- * switches of the scheduler alone.
+ * A greenlet may be resumed by anybody.  It then finds in greenlet_park() that it is not its turn, and waits
+ * on, for it has the thread now: it runs whoever is next.  What of the thread's storage should be its own
+ * (borrowed.h) follows the switches of the scheduler alone.
  */
 #include "greenlet.h"
 #include <stdlib.h>
@@ -20,8 +22,8 @@
 #include "thread.h"
 #include "timer.h"
 
-/* So often the waits of a flow that something is due for end early, one after the other with nothing in between that
- * could raise it.  Whoever goes on has locks that are not the interpreter's: they may not fail. */
+/* So often the waits of a flow that something is due for end early, one after the other with nothing in between
+ * that could raise it.  Whoever goes on has locks that are not the interpreter's: they may not fail. */
 #define DELIVERIES_MAX (2 * GLUE_DELIVERIES)
 
 const struct glue_hooks *greenlet_hooks;

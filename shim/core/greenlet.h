@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Greenlets in the scheduler.  The words are those of glue.h: a flow is what waits, a carrier the thread that it runs on.
+ * Greenlets in the scheduler.  The words are those of glue.h: a flow is what waits, a carrier the thread that
+ * it runs on.
  *
- * Two levels.  The run queue of sched.c has threads and native coroutines.  A carrier is one of them and has a run queue
- * of its own, of its flows that are ready.  While some are, the carrier is running or ready; when none is, it parks as a
- * whole, in the call of the flow that ran last.  So to everybody else it is a thread that waits.
+ * Two levels.  The run queue of sched.c has threads and native coroutines.  A carrier is one of them and has a
+ * run queue of its own, of its flows that are ready.  While some are, the carrier is running or ready; when
+ * none is, it parks as a whole, in the call of the flow that ran last.  So to everybody else it is a thread
+ * that waits.
  *
- * A thread without a carrier knows no flows: its record is what waits, whatever greenlets it may have, for only one of
- * them can be in a call of ours.  It gets one when the module makes the first flow in it.
+ * A thread without a carrier knows no flows: its record is what waits, whatever greenlets it may have, for only
+ * one of them can be in a call of ours.  It gets one when the module makes the first flow in it.
  *
- * In a carrier the verbs of wait.h and waitq.h ask coro_flow() who waits.  Locks and conditions of the interpreter itself
- * are waited for by the thread as a whole: no other greenlet could run, it would need the same thread state.
+ * In a carrier the verbs of wait.h and waitq.h ask coro_flow() who waits.  Locks and conditions of the
+ * interpreter itself are waited for by the thread as a whole: no other greenlet could run, it would need the
+ * same thread state.
  */
 #ifndef SYNCLESS_GREENLET_H
 #define SYNCLESS_GREENLET_H
@@ -40,11 +43,12 @@ int greenlet_ended_early(struct coro *me);
 /* Has it been told so often that something is due that the wait of a lock must not end for that again? */
 bool greenlet_is_deaf(const struct coro *co);
 
-/* A handler has run that interrupts calls of `thread`, a carrier: the greenlet that the interpreter's handlers run in. */
+/* A handler has run that interrupts calls of `thread`, a carrier: the greenlet that the interpreter's handlers
+ * run in. */
 void greenlet_interrupted(struct coro *thread, int note);
 
-/* May the interpreter's own handler wait until that greenlet has the thread?  It runs then: what the program's handler
- * raises is for the main greenlet. */
+/* May the interpreter's own handler wait until that greenlet has the thread?  It runs then: what the program's
+ * handler raises is for the main greenlet. */
 bool greenlet_defers(struct coro *thread, int sig, const void *handler);
 
 /* A thread parks: does it take the GIL along?  Then no greenlet of others can run till it is back. */
@@ -55,9 +59,9 @@ void greenlet_thread_is_back(struct coro *thread);
 /* While more than 0 the waits of the carrier `me` are the thread's. */
 void greenlet_count_whole(struct coro *me, int change);
 
-/* After an unlock: lets `owed`, which others have taken the lock from before, run before the caller.  Between greenlets of
- * one thread that cannot be done at once, for the caller is in the midst of a call with the GIL (CPython posts the semaphore
- * of a lock before it is done with the lock); the lock is promised to it. */
+/* After an unlock: lets `owed`, which others have taken the lock from before, run before the caller.  Between
+ * greenlets of one thread that cannot be done at once, for the caller is in the midst of a call with the GIL
+ * (CPython posts the semaphore of a lock before it is done with the lock); the lock is promised to it. */
 void greenlet_give_way(struct coro *me, struct coro *owed, const void *lock);
 /* Is it promised to another greenlet of the thread? */
 bool greenlet_is_promised(const struct coro *me, const void *lock);
@@ -68,7 +72,8 @@ static inline bool greenlet_stands_back(const void *lock)
 	return UNLIKELY(me && me->carrier) && greenlet_is_promised(me, lock);
 }
 
-/* A lock of the interpreter's own is waited for: true if that is by a carrier, which greenlet_leave_whole() must follow. */
+/* A lock of the interpreter's own is waited for: true if that is by a carrier, which greenlet_leave_whole()
+ * must follow. */
 static inline bool greenlet_enter_whole(bool is_interpreters)
 {
 	struct coro *me = coro_self;

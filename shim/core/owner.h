@@ -18,7 +18,8 @@
 #include <pthread.h>
 #include "greenlet.h"
 
-/* The caller's record if it is a flow on somebody else's thread-local storage, else NULL.  Greenlets are not asked for. */
+/* The caller's record if it is a flow on somebody else's thread-local storage, else NULL.  Greenlets are not
+ * asked for. */
 static inline struct coro *owner_guest(void)
 {
 	struct coro *me = coro_self;
@@ -29,8 +30,8 @@ static inline struct coro *owner_guest(void)
 /* What locks know this one by: unique, and not given out again soon. */
 int owner_number(struct coro *co);
 
-/* The caller, if it is a guest and m one whose owner libc checks.  A greenlet counts, too: only its thread's main one is
- * known to libc. */
+/* The caller, if it is a guest and m one whose owner libc checks.  A greenlet counts, too: only its thread's
+ * main one is known to libc. */
 static inline struct coro *owner_apart(const pthread_mutex_t *m)
 {
 	struct coro *me;
