@@ -17,6 +17,10 @@
 
 enum { DEFAULT_STACK = 64 << 10, LEAST_STACK = 16 << 10, GUARD = 4096, IDLE_MAX = 1024 };
 
+/* Stacks begin at multiples of pages, so what all of them use most would share a few places of the cache. */
+enum { COLOURS = 16, COLOUR = 128 };
+static _Atomic unsigned made;
+
 _Atomic int routines_alive;
 
 static struct rawlock idle_lock;
@@ -45,6 +49,7 @@ static struct routine *new_body(size_t size)
 		return NULL;
 	memset(r, 0, sizeof(*r));
 	r->stack_size = size;
+	r->colour = atomic_fetch_add(&made, 1) % COLOURS * COLOUR;
 	if (stack_take(size, GUARD, &r->stack) < 0) {
 		free(r);
 		return NULL;
@@ -161,7 +166,7 @@ static int prepare(struct routine *r, void *(*start)(void *), void *arg)
 		sig_read_kernel_mask(&co->mask);
 	if (settings.ucontext)
 		return switch_prepare_ucontext(co, r->stack, r->stack_size, live, r);
-	co->sp = switch_prepare(r->stack + r->stack_size, live, r);
+	co->sp = switch_prepare(r->stack + r->stack_size - r->colour, live, r);
 	return 0;
 }
 

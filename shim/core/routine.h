@@ -26,7 +26,7 @@ struct routine {
 	void **values;				   /* by key; NULL: none */
 	void (*destroy_values)(struct routine *r); /* while there are some */
 	char *stack;
-	size_t stack_size;
+	size_t stack_size, colour; /* bytes at its top that are left out */
 	struct routine *next_idle;
 };
 

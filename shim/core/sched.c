@@ -375,16 +375,7 @@ void sched_park(struct coro *me, const char *why, int fd)
 		sig_run_pending(me);
 }
 
-void sched_yield_now(struct coro *me)
-{
-	me = coro_flow(me);
-	if (UNLIKELY(me->flow_of != NULL))
-		greenlet_yield(me);
-	else
-		sched_yield_thread(me);
-}
-
-void sched_yield_thread(struct coro *me)
+static inline void yield_thread(struct coro *me)
 {
 	me->state = CORO_READY;
 	me->why = "yield";
@@ -394,6 +385,19 @@ void sched_yield_thread(struct coro *me)
 	me->why = NULL;
 	if (UNLIKELY(me->has_pending))
 		sig_run_pending(me);
+}
+
+void sched_yield_now(struct coro *me)
+{
+	if (UNLIKELY(greenlets_exist) && (me = coro_flow(me))->flow_of)
+		greenlet_yield(me);
+	else
+		yield_thread(me);
+}
+
+void sched_yield_thread(struct coro *me)
+{
+	yield_thread(me);
 }
 
 bool sched_someone_is_ready(void)
