@@ -42,7 +42,7 @@ NODE = r'''
 const http = require('http');
 const agent = new http.Agent({ keepAlive: true });
 const server = http.createServer((q, r) => r.end('x'.repeat(1000))).listen(0, '127.0.0.1', () => {
-	let left = 6000;
+	let left = 15000;
 	const next = () => left-- > 0 ? http.get({ port: server.address().port, host: '127.0.0.1', agent }, r => {
 		r.resume(); r.on('end', next); }) : process.exit(0);
 	for (let i = 0; i < 4; i++) next();
@@ -152,7 +152,7 @@ def works(stack, folder, variables):
     except loopback.Unavailable as error:
         yield f'ssh ({error})', None
     yield 'perl, pipes and forks', (['perl', '-e', PERL], None)
-    yield 'node, 6,000 requests', (['node', '-e', NODE], None)
+    yield 'node, 15,000 requests', (['node', '-e', NODE], None)
 
 
 def long_runs(report, count, folder, variables):
