@@ -7,36 +7,17 @@ import contextvars
 import os
 import select
 import socket
-import sys
 import threading
 import time
 import unittest
 import weakref
 
 import support
-
-sys.path.insert(0, os.path.join(support.ROOT, 'pyglue'))
-from syncless import _glue, coio  # noqa: E402
-
-
-class Raised(Exception):
-    pass
+from coroutines import Coio, Raised, coio, forever, until
 
 
 def fail(text='for a test'):
     raise Raised(text)
-
-
-def forever():
-    coio.Event().wait()
-
-
-def until(co):
-    """Runs others until co waits or has ended."""
-    coio.sleep(0)
-    while co.is_ready:
-        coio.sleep(0)
-    return co
 
 
 def in_thread(fn, native=False):
@@ -74,19 +55,6 @@ class Plainly(unittest.TestCase):
         with support.Crew() as crew, lock:
             crew.start(lambda: jobs.put(lock.acquire(False)))
             self.assertIs(jobs.get(timeout=support.HANG), False)
-
-
-class Coio(unittest.TestCase):
-    def setUp(self):
-        if not support.GREEN:
-            self.skipTest('needs the preload')
-        self.printed = []
-        self.old_hook = sys.excepthook
-        sys.excepthook = lambda kind, value, trace: self.printed.append(value)
-
-    def tearDown(self):
-        sys.excepthook = self.old_hook
-        _glue.verify()
 
 
 class Results(Coio):

@@ -11,7 +11,6 @@ raised from it, or the coroutine ends as killed.  The queries would last for a
 quarter of an hour.
 """
 import contextlib
-import os
 import sys
 import threading
 import unittest
@@ -26,18 +25,9 @@ except ImportError as error:
     print('no module %s' % error.name)
     sys.exit(77)
 
-sys.path.insert(0, os.path.join(support.ROOT, 'pyglue'))
-from syncless import _glue, coio  # noqa: E402
+from coroutines import _glue, coio, until
 
 SOON = 0.02
-
-
-def until(co):
-    """Runs others until co waits or has ended."""
-    coio.sleep(0)
-    while co.is_ready:
-        coio.sleep(0)
-    return co
 
 
 class Driver:

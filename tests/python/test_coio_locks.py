@@ -7,24 +7,12 @@ What is the standard library's own is tested by CPython's suites; here are the
 differences: owners, and waiters that are killed when their turn has come.
 """
 import gc
-import os
 import queue
-import sys
 import unittest
 import weakref
 
 import support
-
-sys.path.insert(0, os.path.join(support.ROOT, 'pyglue'))
-from syncless import _glue, coio  # noqa: E402
-
-
-def until(co):
-    """Runs others until co waits or has ended."""
-    coio.sleep(0)
-    while co.is_ready:
-        coio.sleep(0)
-    return co
+from coroutines import _glue, coio, until
 
 
 def waiting(fn, *args):

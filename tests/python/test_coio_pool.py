@@ -8,45 +8,16 @@ import errno
 import itertools
 import os
 import socket
-import sys
 import tempfile
 import threading
-import unittest
 import weakref
 
 import support
-
-sys.path.insert(0, os.path.join(support.ROOT, 'pyglue'))
-from syncless import _glue, coio  # noqa: E402
-
-
-class Raised(Exception):
-    pass
+from coroutines import Coio, Raised, coio, until
 
 
 def fail(*args):
     raise Raised(*args)
-
-
-def until(co):
-    """Runs others until co waits or has ended."""
-    coio.sleep(0)
-    while co.is_ready:
-        coio.sleep(0)
-    return co
-
-
-class Coio(unittest.TestCase):
-    def setUp(self):
-        if not support.GREEN:
-            self.skipTest('needs the preload')
-        self.printed = []
-        self.old_hook = sys.excepthook
-        sys.excepthook = lambda kind, value, trace: self.printed.append(value)
-
-    def tearDown(self):
-        sys.excepthook = self.old_hook
-        _glue.verify()
 
 
 class Pool(Coio):

@@ -7,29 +7,17 @@
 Each wait in here would last for ever, so what ends it is the Timeout, and no
 clock is looked at.
 """
-import os
 import select
 import socket
 import subprocess
-import sys
 import threading
 import time
 import unittest
 
 import support
-
-sys.path.insert(0, os.path.join(support.ROOT, 'pyglue'))
-from syncless import _glue, coio  # noqa: E402
+from coroutines import Raised, _glue, coio, forever
 
 SOON = 0.01
-
-
-class Raised(Exception):
-    pass
-
-
-def forever():
-    coio.Event().wait()
 
 
 def compute_past(timeout):
