@@ -5,7 +5,7 @@
  *   1. constructor, before any other object's (-z initfirst): settings, the table of real calls, fork
  *      handlers, the names of Python.  Nothing is allocated, no thread made, no descriptor opened.
  *   2. first pthread_create that is to be green (core/green.c): scheduler, loop, self-test.
- *   3. first green thread in a running Python (pyhost.c): the watchdog; in any program, if asked for, the watch.
+ *   3. first green thread the monitor (core/monitor.h), and, if asked for, the watch.
  *
  * A program that never reaches step 2 has met one load and one branch a call.
  */
@@ -14,6 +14,7 @@
 #include "fdtab.h"
 #include "libc.h"
 #include "loop.h"
+#include "monitor.h"
 #include "offload.h"
 #include "python.h"
 #include "resolver.h"
@@ -33,7 +34,7 @@ static void prepare_fork(void)
 {
 	if (!sched.main)
 		return;
-	python_before_fork();
+	monitor_before_fork();
 	watch_before_fork();
 	body_before_fork();
 	offload_before_fork();
@@ -55,6 +56,8 @@ FORKED static void after_fork_child(void)
 {
 	struct coro *me = coro_self;
 
+	atomic_store(&sched.wanted, false); /* the monitor, which is not here, may have been about to */
+
 	fd_after_fork_child();
 	if (!sched.main)
 		return;
@@ -69,6 +72,7 @@ FORKED static void after_fork_child(void)
 	sig_after_fork_child(me);
 	atomic_store(&green_alive, 0);
 	python_after_fork_child();
+	monitor_after_fork_child();
 	watch_after_fork_child();
 	sched_after_fork_child();
 }

@@ -16,23 +16,17 @@
  * A free-threaded Python keeps its threads: it has no GIL by which a computing one would give way, and they are
  * there to run on several cores.
  *
- * The watchdog is a native thread that lives while green threads do.  When the host has not switched for one
- * period it asks for the GIL; the eval loop then drops it and waits until it has been taken, which parks, and so
- * the others run and take it; the watchdog itself only if nobody does (standby.h).  While the host sleeps in the
- * loop for long, so does the watchdog.
+ * When the host has not switched for a while the monitor (core/monitor.h) asks for the GIL; the eval loop then drops
+ * it and waits until it has been taken, which parks, and so the others run and take it; the monitor itself only if
+ * nobody does (standby.h).
  */
 #include "python.h"
 #include <link.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include "companion.h"
 #include "coro.h"
 #include "libc.h"
-#include "raw.h"
 #include "settings.h"
-#include "standby.h"
-#include "thread.h"
 #include "wait.h"
 
 static struct {
@@ -200,7 +194,7 @@ static bool is_of_threading(const void *arg)
 	return record && python_is_runtime(record[0]) && record[1];
 }
 
-/* Threads of sub-interpreters stay native.  The watchdog asks for the GIL in the name of the main interpreter,
+/* Threads of sub-interpreters stay native.  The monitor asks for the GIL in the name of the main interpreter,
  * which one that computes in another does not hear; from 3.12 on that may even have a GIL of its own. */
 static bool is_of_subinterpreter(void)
 {
@@ -230,7 +224,7 @@ bool python_is_up(void)
 
 /* --- Where a thread is, for the watch. */
 
-static void *watch_thread_state; /* kept, as the watchdog's */
+static void *watch_thread_state; /* kept, as the monitor's */
 
 bool python_is_here(void)
 {
@@ -268,7 +262,7 @@ static bool describe_place(pthread_t thread, char *out, size_t size)
 	return found;
 }
 
-/* Answered by whichever of the watch and the watchdog gets the GIL first: code that has held it all the while
+/* Answered by whichever of the watch and the monitor gets the GIL first: code that has held it all the while
  * goes on as soon as one of them has had it.  The GIL protects all of it but `asked`. */
 static struct {
 	_Atomic bool asked;
@@ -316,62 +310,19 @@ bool python_where(pthread_t thread, char *out, size_t size)
 	return true;
 }
 
-/* --- The watchdog. */
+/* --- The monitor's part. */
 
-#define IDLE_PERIODS 20 /* of the host, before the watchdog naps */
+static void *dog_thread_state; /* kept for the next monitor: freeing it would need the GIL */
 
-static void *dog_main(void *arg);
-static struct companion dog = { .main = dog_main, .stack_size = 256 << 10 };
-static void *dog_thread_state; /* kept for the next watchdog: freeing it would need the GIL */
-
-/* The interpreter may be about to end. */
-static bool dog_is_needed(void)
+bool python_can_ask(void)
 {
-	return atomic_load(&green_alive) > 0 && python_is_up();
+	return py.PyThreadState_New != NULL;
 }
 
-static void ask(void)
+void python_ask(void)
 {
-	if (!companion_begin_work(&dog))
-		return;
-	pass_through_gil(&dog_thread_state);
-	companion_end_work(&dog);
-}
-
-/* The host sets idle and then looks at watch_naps; we set that and then look at idle: one of us sees the other. */
-static void announce_nap(void)
-{
-	atomic_store(&sched.watch_naps, true);
-	if (!atomic_load(&sched.idle))
-		python_host_woke();
-}
-
-void python_host_woke(void)
-{
-	atomic_store(&sched.watch_naps, false);
-	companion_wake(&dog);
-}
-
-static void *dog_main(void *arg)
-{
-	/* Half of what a thread may compute: it has been seen twice without a switch between by then. */
-	int64_t period = settings.preempt_ms * NS_PER_MS / 2;
-	unsigned long seen = 0, now;
-	int ending = 0, idle = 0;
-
-	raw2(SYS_prctl, PR_SET_NAME, "syncless-dog");
-	atomic_store(&standby_thread, pthread_self());
-	while (companion_rest(&dog, period) && !companion_may_end(&dog, dog_is_needed, &ending)) {
-		now = atomic_load_explicit(&sched.switches, memory_order_relaxed);
-		idle = atomic_load(&sched.idle) && now == seen ? idle + 1 : 0;
-		if (now == seen && ending == 0 && idle == 0)
-			ask();
-		if (idle >= IDLE_PERIODS)
-			companion_nap(&dog, announce_nap);
-		seen = now;
-	}
-	atomic_store(&standby_thread, 0);
-	return arg;
+	if (python_can_ask() && python_is_up())
+		pass_through_gil(&dog_thread_state);
 }
 
 /* --- main in input(). */
@@ -389,6 +340,8 @@ static int input_hook(void)
 
 	if (f && wait_fd(me, f, WAIT_READ, NEVER, WAIT_INTR_ALWAYS, "input") == -EINTR)
 		python_owes_eintr = true;
+	if (me)
+		coro_leave(0);
 	return 0;
 }
 
@@ -398,19 +351,10 @@ void python_thread_started(void)
 		return;
 	if (py.PyOS_InputHook && !*py.PyOS_InputHook)
 		*py.PyOS_InputHook = input_hook;
-	if (settings.preempt_ms && py.PyThreadState_New)
-		companion_start(&dog);
-}
-
-/* One that asks waits for the GIL, which the forking thread holds. */
-void python_before_fork(void)
-{
-	companion_before_fork(&dog);
 }
 
 void python_after_fork_child(void)
 {
-	companion_after_fork_child(&dog);
 	atomic_store(&where.asked, false);
 	/* The interpreter frees the states of threads that did not survive. */
 	dog_thread_state = watch_thread_state = NULL;

@@ -90,6 +90,7 @@ struct syncless_stats {
 	uint64_t switches;     /* from one coroutine to another, since the start */
 	int64_t green_threads; /* alive now */
 	int64_t coroutines;    /* likewise, those of syncless_spawn() */
+	uint64_t handoffs;     /* so often has a thread been left to itself on its kernel thread */
 };
 /* 0 or EINVAL (size).  Any thread. */
 int syncless_get_stats(struct syncless_stats *stats);

@@ -5,6 +5,8 @@
 #include <limits.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
+#include "handoff.h"
 #include "routine.h"
 #include "syncless.h"
 #include "thread.h"
@@ -29,7 +31,7 @@ EXPORT syncless_co *syncless_spawn(void *(*start)(void *), void *arg, size_t sta
 
 EXPORT int syncless_join(syncless_co *co, void **result)
 {
-	return routine_join(routine_of(co), result);
+	return (int)coro_leave(routine_join(routine_of(co), result));
 }
 
 EXPORT int syncless_detach(syncless_co *co)
@@ -46,8 +48,10 @@ EXPORT void syncless_yield(void)
 {
 	struct coro *me = coro_may_park();
 
-	if (LIKELY(me != NULL))
+	if (LIKELY(me != NULL)) {
 		sched_yield_now(me);
+		coro_leave(0);
+	}
 }
 
 EXPORT int syncless_sleep(int64_t ns)
@@ -59,7 +63,7 @@ EXPORT int syncless_sleep(int64_t ns)
 	if (!me)
 		return nanosleep(&ts, NULL);
 	r = wait_until(me, deadline_in(ns < 0 ? 0 : ns), WAIT_INTR_ALWAYS, "syncless_sleep");
-	return r < 0 && r != -ETIMEDOUT ? fail(-r) : 0;
+	return (int)coro_leave(r < 0 && r != -ETIMEDOUT ? fail(-r) : 0);
 }
 
 EXPORT void syncless_cancel(syncless_co *co)
@@ -156,13 +160,18 @@ EXPORT int syncless_set(unsigned key, void *value)
 
 EXPORT int syncless_get_stats(struct syncless_stats *stats)
 {
-	if (stats->size != sizeof(*stats))
-		return EINVAL;
-	*stats = (struct syncless_stats){
-		.size = sizeof(*stats),
+	size_t size = stats->size;
+	struct syncless_stats all = {
+		.size = size,
 		.switches = atomic_load_explicit(&sched.switches, memory_order_relaxed),
 		.green_threads = atomic_load(&green_alive),
 		.coroutines = atomic_load(&routines_alive),
+		.handoffs = atomic_load(&handoff_counts.handoffs),
 	};
+
+	/* The struct grows at its end; a caller may know less of it. */
+	if (size != sizeof(all) && size != offsetof(struct syncless_stats, handoffs))
+		return EINVAL;
+	memcpy(stats, &all, size);
 	return 0;
 }

@@ -250,6 +250,21 @@ int body_take(const pthread_attr_t *attr, struct green **g)
 	return *g ? 0 : make_body(&s, g);
 }
 
+/* To signal handlers it is alone, and blocks all: what comes is for others (handler.c). */
+void body_make_seat(struct green *g, void *(*flow)(void *), void *arg)
+{
+	g->start = flow;
+	g->arg = arg;
+	g->is_seat = true;
+	g->co.state = CORO_ALONE;
+	g->co.green = g;
+	g->co.tid = *g->tid_word = body_next_tid();
+	g->co.fork_generation = sched.generation;
+	sigfillset(&g->co.mask);
+	sigemptyset(&g->co.pending);
+	atomic_store(&g->co.keeps, KEEPS_ALONE);
+}
+
 /* The stack that is continued must be one that nobody runs on: we are on another. */
 static void go_home(struct green *g)
 {

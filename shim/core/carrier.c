@@ -13,7 +13,7 @@
 
 static struct carrier *carrier_get(void)
 {
-	struct coro *me = coro_self;
+	struct coro *me = coro_host();
 	struct carrier *c;
 	int err;
 
@@ -21,7 +21,7 @@ static struct carrier *carrier_get(void)
 		errno = -err;
 		return NULL;
 	}
-	me = coro_self;
+	me = coro_host();
 	if (!me || me->is_routine) {
 		errno = EPERM;
 		return NULL;
@@ -36,6 +36,7 @@ static struct carrier *carrier_get(void)
 	c->next = carriers;
 	carriers = c;
 	me->carrier = c;
+	atomic_fetch_or(&me->keeps, KEEPS_CARRIER);
 	greenlets_exist = true;
 	return c;
 }
@@ -79,6 +80,7 @@ static void carrier_end(struct carrier *c)
 		co->flow_of = NULL;
 	}
 	c->thread->carrier = NULL;
+	atomic_fetch_and(&c->thread->keeps, ~KEEPS_CARRIER);
 	free(c);
 }
 

@@ -21,6 +21,7 @@ enum coro_state {
 	CORO_RUNNING, /* its code has the host */
 	CORO_READY,   /* in the run queue */
 	CORO_PARKED,  /* waits; may be driving the loop on its own stack meanwhile */
+	CORO_ALONE,   /* its code runs on a kernel thread that is not the host any more */
 	CORO_DEAD,    /* its flow has ended; waits to be joined or reused */
 };
 
@@ -30,7 +31,15 @@ enum {
 	INTR_RESTART = 2, /* a handler ran that was: only calls that never restart end */
 };
 
+/* Why the end of a call does not make a coroutine one that may lose the scheduler (handoff.h). */
+enum {
+	KEEPS_ALONE = 1,   /* it has lost it */
+	KEEPS_SHARED = 2,  /* others need its thread-local storage: routines, main that has some */
+	KEEPS_CARRIER = 4, /* … and greenlets */
+};
+
 struct fdrec;
+struct seat;
 
 /* A coroutine's stake in an fd.  Lives in the record (one fd) or on the heap (poll of many): never on
  * a parked stack, which the greenlet package may move away. */
@@ -46,6 +55,7 @@ struct coro {
 	/* What a switch and a wait on a descriptor touch, in two cache lines: with a thousand coroutines
 	 * each of them is a miss. */
 	struct coro *next, *prev; /* run queue links while READY */
+	_Atomic bool *outside;	  /* the word of the kernel thread that runs it (struct seat), or ran it last */
 	void *sp;		  /* frame of switch_stack() while not RUNNING */
 	unsigned long fs_base;
 	enum coro_state state;
@@ -62,6 +72,7 @@ struct coro {
 	bool may_be_hub;  /* another library's greenlet; ours may wait in the poll() of a socket with a timeout */
 	bool heeds_nudges; /* which ends this wait */
 	bool is_guest;	  /* borrows, and is not the thread's own flow: locks must tell it from that (owner.h) */
+	_Atomic unsigned char keeps; /* KEEPS_*: its code never counts as outside */
 	_Atomic bool cancel_requested; /* set by any thread */
 	bool cancel_disabled;	       /* also once it has begun to end */
 	bool cancel_async;
@@ -98,11 +109,17 @@ struct coro {
 	char name[16];
 	deadline_t limit; /* with has_limit, in a native coroutine */
 
+	struct seat *seat; /* with KEEPS_ALONE: the kernel thread that it runs on */
+	uintptr_t handler_low, handler_high; /* where a handler on top of one that is alone has its frames; 0: none */
+	struct coro *back_next; /* in the list of those that come back */
+	unsigned char handoffs; /* so often has it been alone, at most */
+
 	struct ucontext_t *ucontext; /* SYNCLESS_SWITCH=ucontext; heap */
 	struct green *green;	     /* NULL for the host's own flow */
 } __attribute__((aligned(64)));
 
-/* The calling thread's record; NULL in a native thread and while nothing is green. */
+/* Who the calling thread is; NULL in a native thread and while nothing is green.  That it has the scheduler it does
+ * not say: coro_here() does. */
 extern __thread struct coro *coro_self __attribute__((tls_model("initial-exec")));
 
 struct sched {
@@ -111,12 +128,15 @@ struct sched {
 	struct coro *all;  /* ring through all_next */
 	int ncoro;	   /* live ones, main included */
 	int host_pid, host_tid;
-	_Atomic unsigned long switches;	  /* the watchdog's pulse */
+	_Atomic unsigned long switches;	  /* the monitor's pulse */
 	_Atomic bool idle;		  /* host sleeps in the loop */
-	_Atomic bool watch_naps;	  /* the watchdog wants to hear when idle ends */
+	_Atomic bool monitor_naps;	  /* it wants to hear when idle ends */
 	volatile sig_atomic_t in_handler; /* a signal handler runs on the host: nothing parks */
 	unsigned generation;		  /* bumped in each forked child */
-	unsigned round;			  /* of the run queue, see sched.c */
+	_Atomic bool wanted;   /* the monitor is about to take the scheduler away from `current` */
+	_Atomic bool homesick; /* the first kernel thread is to be the host again */
+	struct seat *seat;    /* the kernel thread that is the host */
+	unsigned round;	      /* of the run queue, see sched.c */
 	bool mid_round;			  /* a poll of the loop goes on inside it */
 };
 extern struct sched sched;
@@ -127,14 +147,84 @@ extern _Atomic bool green_exist;
 /* Is the caller a signal handler on the host?  (A handler may be left by longjmp: handler.c finds out.) */
 bool sig_in_handler(void);
 
+/* --- The border between the application's code and ours (handoff.h).
+ *
+ * A thread whose own code runs on and on may lose the scheduler to another kernel thread, and is then alone.  Inside
+ * our calls that cannot happen: they begin with one of the three below, which say whether the caller has the
+ * scheduler, and end in coro_leave(), which lets it go again.  A call that forgets the end is safe and only cannot
+ * be taken the scheduler from until the next one; one that forgets the beginning is not. */
+
+/* After `wanted` was seen, or alone: does `me`, the caller, have the scheduler? */
+bool handoff_settle(struct coro *me);
+/* One that is alone gives its kernel thread up and waits for its turn; false: it may not, here. */
+bool handoff_come_back(struct coro *me);
+
+/* From now on the caller is inside, if this is true. */
+static inline bool coro_hold(struct coro *me)
+{
+	atomic_store_explicit(me->outside, false, memory_order_relaxed);
+	atomic_signal_fence(memory_order_seq_cst); /* the processor's part is the monitor's, by membarrier(2) */
+	if (UNLIKELY(atomic_load_explicit(&sched.wanted, memory_order_acquire)) ||
+	    UNLIKELY(atomic_load_explicit(&me->keeps, memory_order_relaxed) & KEEPS_ALONE))
+		return handoff_settle(me);
+	return true;
+}
+
+/* The caller, if it has the scheduler; NULL: to it, the caller is a native thread. */
+static inline struct coro *coro_here(void)
+{
+	struct coro *me = coro_self;
+
+	return LIKELY(!me) || !coro_hold(me) ? NULL : me;
+}
+
+/* The same, but one that is alone comes back first. */
+static inline struct coro *coro_host(void)
+{
+	struct coro *me = coro_self;
+
+	return LIKELY(!me) || (UNLIKELY(!coro_hold(me)) && !handoff_come_back(me)) ? NULL : me;
+}
+
+static inline bool coro_can_park(const struct coro *me)
+{
+	return LIKELY(!me->no_park && !(sched.in_handler && sig_in_handler()));
+}
+
 /* May the caller park?  NULL: the plain libc call it is. */
 static inline struct coro *coro_may_park(void)
+{
+	struct coro *me = coro_host();
+
+	return LIKELY(!me) || !coro_can_park(me) ? NULL : me;
+}
+
+/* From any thread, for a moment inside another call or none: true if the caller has the scheduler; then
+ * coro_end_moment() puts `outside` back. */
+static inline bool coro_begin_moment(bool *was_outside)
 {
 	struct coro *me = coro_self;
 
 	if (LIKELY(!me))
-		return NULL;
-	return UNLIKELY(me->no_park || (sched.in_handler && sig_in_handler())) ? NULL : me;
+		return false;
+	*was_outside = atomic_load_explicit(me->outside, memory_order_relaxed);
+	return coro_hold(me);
+}
+
+static inline void coro_end_moment(bool was_outside)
+{
+	if (was_outside)
+		atomic_store_explicit(coro_self->outside, true, memory_order_release);
+}
+
+/* The call is over; its result is passed through. */
+static inline long coro_leave(long result)
+{
+	struct coro *me = coro_self;
+
+	if (LIKELY(me && !atomic_load_explicit(&me->keeps, memory_order_relaxed) && !me->no_park && !sched.in_handler))
+		atomic_store_explicit(me->outside, true, memory_order_release);
+	return result;
 }
 
 static inline bool coro_cancel_due(const struct coro *me)
@@ -204,6 +294,12 @@ void sched_yield_thread(struct coro *me);
  * when their time has come. */
 bool sched_someone_is_ready(void);
 void sched_look_if_due(void);
+
+/* A seat's own flow, where no coroutine runs yet, makes its kernel thread the host's: it switches to a coroutine.
+ * `arrived` runs on that one's stack.  Returns when somebody continues the seat's flow. */
+void sched_take_over(struct seat *seat, void (*arrived)(void));
+/* `co`, which was alone and is off its stack, wants its turn.  The last that the caller does with it. */
+void sched_push_back(struct coro *co);
 
 /* Leaves the caller's stack. `after` runs on the next coroutine's stack when this one is off its own.  Returns
  * when somebody continues it for a new life: on a host (then sched_landed() is the first thing to call) or on a

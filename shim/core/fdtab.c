@@ -394,11 +394,6 @@ static void look_again(int fd)
 			wake_writers(fd_lookup(i * CHUNK + k));
 }
 
-static bool is_host(void)
-{
-	return coro_self && !sched.in_handler;
-}
-
 /* Outermost flag last; the drain clears it first: a note is seen by this drain or by the next. */
 static void leave_note(int fd, enum note note)
 {
@@ -410,14 +405,23 @@ static void leave_note(int fd, enum note note)
 	loop_kick();
 }
 
+static void act_or_note(int fd, enum note note, void (*act)(int fd))
+{
+	bool was_outside, here = coro_begin_moment(&was_outside);
+
+	if (here && !sched.in_handler)
+		act(fd);
+	else
+		leave_note(fd, note);
+	if (here)
+		coro_end_moment(was_outside);
+}
+
 void fd_shut_down(int fd)
 {
 	if (LIKELY(!sched.main || !chunk_of(fd, false)) || !fd_in_our_process())
 		return;
-	if (is_host())
-		look_again(fd);
-	else
-		leave_note(fd, NOTE_SHUT_DOWN);
+	act_or_note(fd, NOTE_SHUT_DOWN, look_again);
 }
 
 void fd_closing(int fd)
@@ -430,10 +434,7 @@ void fd_closing(int fd)
 	}
 	if (!fd_in_our_process())
 		return;
-	if (is_host())
-		forget(fd);
-	else
-		leave_note(fd, NOTE_CLOSING);
+	act_or_note(fd, NOTE_CLOSING, forget);
 }
 
 void fd_closing_range(unsigned first, unsigned last)

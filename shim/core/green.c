@@ -17,6 +17,8 @@
 #include "greenlet.h"
 #include "hostlock.h"
 #include "libc.h"
+#include "handoff.h"
+#include "monitor.h"
 #include "native.h"
 #include "python.h"
 #include "rawlock.h"
@@ -78,6 +80,7 @@ static void end(struct green *g)
 {
 	g->co.cancel_disabled = true;
 	tls_run_destructors();
+	handoff_must_come_back(&g->co);
 	g->retired |= !tls_can_be_made_new();
 	hostlock_owner_ends(&g->co);
 	sched_leave(&g->co, after_end);
@@ -97,6 +100,7 @@ static void retire(void *arg)
 static void run_start(struct green *g)
 {
 	pthread_cleanup_push(retire, g);
+	coro_leave(0);
 	g->result = g->start(g->arg);
 	pthread_cleanup_pop(0);
 }
@@ -104,6 +108,8 @@ static void run_start(struct green *g)
 void green_live(struct green *g)
 {
 	for (;;) {
+		if (UNLIKELY(g->is_seat))
+			g->start(g->arg);
 		sched_landed();
 		if (g->co.has_pending)
 			sig_run_pending(&g->co);
@@ -132,6 +138,8 @@ static void prepare(struct green *g, void *(*start)(void *), void *arg)
 	co->interrupted = 0;
 	co->timed_out = co->interruptible = false;
 	co->no_park = 0;
+	co->handoffs = 0;
+	co->handler_high = 0;
 	co->tid = body_next_tid();
 	*g->tid_word = co->tid;
 	co->fork_generation = sched.generation;
@@ -291,6 +299,7 @@ int green_create(pthread_t *t, const pthread_attr_t *attr, void *(*start)(void *
 	err = create(t, attr, start, arg);
 	if (err == 0) {
 		python_thread_started();
+		monitor_thread_started();
 		watch_thread_started();
 	}
 	return err;
@@ -357,7 +366,7 @@ static int await_end(struct green *g, deadline_t until)
 
 int green_join(struct coro *target, void **result, deadline_t until)
 {
-	struct coro *me = coro_self;
+	struct coro *me = coro_host();
 	struct green *g = target->green;
 	int r;
 

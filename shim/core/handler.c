@@ -3,7 +3,8 @@
  * The application's handlers, and the stub that stands in for them in the kernel.
  *
  * Three ways lead to a handler:
- *   - The kernel enters stub().  On a native thread that just calls it.  On the host it runs at once, on
+ *   - The kernel enters stub().  On a native thread that just calls it; on one that is alone (handoff.h), too, but
+ *     main's are passed on to main.  On the host it runs at once, on
  *     top of what the current coroutine computes, unless that one blocks the signal or is in the
  *     scheduler: then the signal is kept, for main if main does not block it (so does the kernel choose),
  *     and is delivered on the taker's own stack.
@@ -18,6 +19,7 @@
 #include "handler.h"
 #include "fdtab.h"
 #include "greenlet.h"
+#include "handoff.h"
 #include "libc.h"
 #include "native.h"
 #include "rawlock.h"
@@ -365,14 +367,59 @@ static void sort_out(struct coro *me, int sig, siginfo_t *info, ucontext_t *uc)
 	call_handler(sig, info, uc);
 }
 
-__attribute__((noinline)) static void on_host(int sig, siginfo_t *info, ucontext_t *uc)
+/* False: the caller is not the host after all, but alone. */
+__attribute__((noinline)) static bool on_host(int sig, siginfo_t *info, ucontext_t *uc)
 {
 	struct coro *me = coro_self ? coro_self : sched.current;
 	volatile uint64_t mark;
-	int depth = frame_enter(me, true, &uc->uc_stack, &mark);
+	bool was_outside = false;
+	int depth;
 
+	if (coro_self && !coro_begin_moment(&was_outside))
+		return false;
+	depth = frame_enter(me, true, &uc->uc_stack, &mark);
 	sort_out(me, sig, info, uc);
 	frame_leave(depth);
+	coro_end_moment(was_outside);
+	return true;
+}
+
+/* As the kernel would with one that is a thread of its own. */
+static void sort_out_alone(struct coro *me, int sig, siginfo_t *info, ucontext_t *uc)
+{
+	struct coro *whose = me;
+	siginfo_t own;
+
+	if (info->si_code == SI_QUEUE && info->si_ptr == &sig_nudge) {
+		if (!take_nudge(me, sig, &own))
+			return;
+		info = &own;
+	} else if (!is_fault(sig, info)) {
+		whose = choose(me, sig);
+		if (whose != me || is_for_sigwait(whose, sig)) {
+			sig_post(whose, sig, info, true);
+			coro_unpark(whose ? whose : sched.main);
+			if (whose)
+				sig_nudge_running(whose, sig);
+			return;
+		}
+	}
+	me->interrupted |= note_of(table_get(sig).flags);
+	call_handler(sig, info, uc);
+}
+
+/* Its calls in there are the plain ones.  (A handler may be left by longjmp: handoff.c looks where the caller's frame
+ * is.) */
+__attribute__((noinline)) static void on_alone(struct coro *me, int sig, siginfo_t *info, ucontext_t *uc)
+{
+	uintptr_t low = me->handler_low, high = me->handler_high, here = (uintptr_t)__builtin_frame_address(0);
+	uintptr_t alt = (uintptr_t)uc->uc_stack.ss_sp;
+
+	me->handler_low = here >= alt && here < alt + uc->uc_stack.ss_size ? alt : 1;
+	me->handler_high = here;
+	sort_out_alone(me, sig, info, uc);
+	me->handler_low = low;
+	me->handler_high = high;
 }
 
 /* A vfork child has the kernel's mask of the host, which blocks less than its parent's own.  It is made to
@@ -392,7 +439,11 @@ static void stub(int sig, siginfo_t *info, void *context)
 {
 	if (sched.main && raw1(SYS_gettid, 0) == sched.host_tid) {
 		complete_switch(context);
-		on_host(sig, info, context);
+		if (on_host(sig, info, context))
+			return;
+	}
+	if (coro_self && (atomic_load(&coro_self->keeps) & KEEPS_ALONE) && raw1(SYS_getpid, 0) == owner_pid) {
+		on_alone(coro_self, sig, info, context);
 	} else if (!belongs_to_later(sig, info, context)) {
 		call_handler(sig, info, context);
 	}
@@ -507,19 +558,20 @@ void handler_deliver(struct coro *me, int sig, siginfo_t *info)
 
 static handler_fn *glibc_handlers[2];
 
-/* glibc's handler finds the record it must answer in by the thread pointer; on the host that is the host's own,
+/* glibc's handler finds the record it must answer in by the thread pointer; on a seat that is the seat's,
  * whoever runs. */
 static void guard(int sig, siginfo_t *info, void *context)
 {
 	handler_fn *fn = glibc_handlers[sig - GLIBC_CANCEL];
+	const struct seat *seat = sched.main ? handoff_seat_of((int)raw1(SYS_gettid, 0)) : NULL;
 	unsigned long fs;
 
-	if (!sched.main || raw1(SYS_gettid, 0) != sched.host_tid) {
+	if (!seat) {
 		fn(sig, info, context);
 		return;
 	}
 	fs = switch_read_fs();
-	switch_set_fs(sched.main->fs_base);
+	switch_set_fs(seat->fs);
 	fn(sig, info, context);
 	switch_set_fs(fs);
 }

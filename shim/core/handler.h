@@ -56,6 +56,8 @@ int sig_post(struct coro *co, int sig, const siginfo_t *info, bool for_process);
 bool sig_take(struct coro *me, int sig, siginfo_t *info);
 /* One of the set that waits for anybody; its number, or 0. */
 int sig_take_of_process(uint64_t set, siginfo_t *info);
+/* The code of co may be running, and look at nothing for long: its kernel thread is told. */
+void sig_nudge_running(const struct coro *co, int sig);
 /* From now on me, the caller, waits for these instead of having them handled; 0: no longer. */
 void sig_await(struct coro *me, uint64_t set);
 /* Somebody waits for it so.  Safe in handlers. */

@@ -6,6 +6,7 @@
  * host.
  */
 #include "hostlock.h"
+#include "handoff.h"
 #include <linux/futex.h>
 #include <stdlib.h>
 #include "libc.h"
@@ -27,13 +28,13 @@ static unsigned held_generation;
 /* Between these two: no TLS, no errno, no park. */
 static void borrow_host(const struct coro *me)
 {
-	if (me != sched.main)
-		switch_set_fs(sched.main->fs_base);
+	if (me->fs_base != sched.seat->fs)
+		switch_set_fs(sched.seat->fs);
 }
 
 static void give_host_back(const struct coro *me)
 {
-	if (me != sched.main)
+	if (me->fs_base != sched.seat->fs)
 		switch_set_fs(me->fs_base);
 }
 
@@ -117,6 +118,11 @@ static int owner_of(const struct held *h, bool is_hosts)
 	if (h)
 		return h->owner;
 	return is_hosts ? sched.main->tid : 0;
+}
+
+int hostlock_count(void)
+{
+	return held_generation == sched.generation ? held_count : 0;
 }
 
 enum holder hostlock_holder(struct coro *me, const pthread_mutex_t *m)

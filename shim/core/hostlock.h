@@ -50,6 +50,9 @@ int hostlock_tryrdlock(struct coro *me, pthread_rwlock_t *rw);
 int hostlock_trywrlock(struct coro *me, pthread_rwlock_t *rw);
 int hostlock_rwunlock(struct coro *me, pthread_rwlock_t *rw);
 
+/* So many are held; a kernel thread must stay the host meanwhile. */
+int hostlock_count(void);
+
 /* A thread or native coroutine is ending: what the kernel does to the robust mutexes of a dying thread. */
 void hostlock_owner_ends(struct coro *me);
 

@@ -12,6 +12,7 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include "handoff.h"
 #include "libc.h"
 
 static pthread_key_t key;
@@ -42,6 +43,7 @@ __attribute__((noinline, noreturn, no_sanitize_address)) static void park_main(c
 {
 	size_t changed = used > saved.low ? (size_t)(used - saved.low) : 0;
 
+	handoff_must_come_back(sched.main);
 	if (saved.copy)
 		memcpy(saved.low, saved.copy, changed < saved.size ? changed : saved.size);
 	gone = true;

@@ -13,7 +13,7 @@
 void python_boot(void);
 /* Is this pthread_create, called from `caller` with `arg` for the new thread, the one of a threading.Thread? */
 bool python_makes_green(const void *caller, const void *arg);
-/* A green thread was started: the watchdog is needed, main's input() must let others run. */
+/* A green thread was started: main's input() must let others run. */
 void python_thread_started(void);
 /* Must the caller's call end with EINTR for a signal that came while input() let others run?  Once. */
 extern bool python_owes_eintr;
@@ -21,8 +21,9 @@ static inline bool python_pays_eintr(void)
 {
 	return __builtin_expect(python_owes_eintr, 0) && !(python_owes_eintr = false);
 }
-/* The host has left the loop and sched.watch_naps is set. */
-void python_host_woke(void);
+/* The monitor, a native thread, has the GIL for a moment; who computes with it gives way meanwhile. */
+bool python_can_ask(void);
+void python_ask(void);
 bool python_is_here(void);
 /* The interpreter has begun and does not end yet. */
 bool python_is_up(void);
@@ -33,8 +34,6 @@ bool python_parks_thread(const void *caller);
 /* "app.py:17 (fn)", where that thread is in Python; false: nowhere.  Waits for the GIL as long as it takes.  For
  * the watch only. */
 bool python_where(pthread_t thread, char *out, size_t size);
-/* Ends the watchdog if no green thread is left, so that a fork finds one kernel thread. */
-void python_before_fork(void);
 void python_after_fork_child(void);
 
 #endif

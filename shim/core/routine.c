@@ -154,6 +154,7 @@ static int prepare(struct routine *r, void *(*start)(void *), void *arg)
 	r->result = NULL;
 	atomic_store(&r->detached, false);
 	co->borrows_tls = co->is_routine = co->is_guest = true;
+	atomic_store(&co->keeps, KEEPS_SHARED);
 	co->state = CORO_NEW;
 	co->fs_base = sched.main->fs_base;
 	co->thread = sched.main->thread;

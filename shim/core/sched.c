@@ -20,8 +20,9 @@
 #include <unistd.h>
 #include "fdtab.h"
 #include "greenlet.h"
+#include "handoff.h"
 #include "loop.h"
-#include "python.h"
+#include "monitor.h"
 #include "raw.h"
 #include "routine.h"
 #include "sigmask.h"
@@ -47,6 +48,8 @@ __thread struct coro *coro_self __attribute__((tls_model("initial-exec")));
 struct sched sched;
 _Atomic bool green_exist;
 static _Atomic(struct coro *) sched_remote;
+static _Atomic(struct coro *) coming_back; /* through back_next; they were alone */
+static struct runq stranded; /* routines, launched while main, whose storage they need, was alone */
 
 static struct runq now, fresh, later;
 static bool polling; /* what becomes ready is `fresh` */
@@ -131,10 +134,17 @@ static void push_remote(struct coro *co)
 
 void coro_unpark(struct coro *co)
 {
-	if (coro_self && !sched.in_handler)
+	bool was_outside;
+
+	if (!coro_begin_moment(&was_outside)) {
+		push_remote(co);
+		return;
+	}
+	if (!sched.in_handler)
 		coro_ready(co);
 	else
 		push_remote(co);
+	coro_end_moment(was_outside);
 }
 
 static void add_to_ring(struct coro *co)
@@ -157,21 +167,59 @@ static void welcome(struct coro *co)
 	sig_count_mask(co, +1);
 	sig_apply_mask();
 	co->state = CORO_PARKED;
-	coro_ready(co);
+	if (UNLIKELY(co->is_routine && sched.main->state == CORO_ALONE)) {
+		co->state = CORO_READY;
+		append(&stranded, co);
+	} else {
+		coro_ready(co);
+	}
 }
 
 void coro_launch(struct coro *co)
 {
-	if (coro_self && !sched.in_handler)
+	bool was_outside;
+
+	if (!coro_begin_moment(&was_outside)) {
+		push_remote(co);
+		return;
+	}
+	if (!sched.in_handler)
 		welcome(co);
 	else
 		push_remote(co);
+	coro_end_moment(was_outside);
+}
+
+void sched_push_back(struct coro *co)
+{
+	struct coro *head = atomic_load(&coming_back);
+
+	do
+		co->back_next = head;
+	while (!atomic_compare_exchange_weak(&coming_back, &head, co));
+	loop_kick();
+}
+
+static void drain_back(void)
+{
+	struct coro *next, *co = atomic_exchange(&coming_back, NULL);
+
+	for (; co; co = next) {
+		next = co->back_next;
+		atomic_fetch_and(&co->keeps, ~KEEPS_ALONE);
+		co->state = CORO_PARKED;
+		coro_ready(co);
+		if (co == sched.main)
+			splice(&later, &stranded);
+	}
 }
 
 void sched_drain_remote(void)
 {
 	struct coro *list, *in_order = NULL;
 
+	if (UNLIKELY(atomic_load_explicit(&coming_back, memory_order_relaxed) != NULL))
+		drain_back();
 	if (!atomic_load_explicit(&sched_remote, memory_order_relaxed))
 		return;
 	list = atomic_exchange(&sched_remote, NULL);
@@ -206,8 +254,8 @@ static void poll_loop(bool block)
 	loop_run(block);
 	if (block) {
 		atomic_store(&sched.idle, false);
-		if (UNLIKELY(atomic_load(&sched.watch_naps))) /* in this order: pyhost.c, announce_nap() */
-			python_host_woke();
+		if (UNLIKELY(atomic_load(&sched.monitor_naps))) /* in this order: monitor.c, announce_nap() */
+			monitor_host_woke();
 	}
 	polling = false;
 	last_look_ns = last_poll_ns = now_ns();
@@ -317,6 +365,7 @@ static void hand_over_borrowed(struct coro *me, struct coro *next)
 static void hand_over(struct coro *me, struct coro *next)
 {
 	sched.current = next;
+	next->outside = &sched.seat->outside;
 	atomic_store_explicit(&sched.switches, sched.switches + 1, memory_order_relaxed);
 	if (UNLIKELY(me->borrows_tls || next->borrows_tls || next->in_ucontext))
 		hand_over_borrowed(me, next);
@@ -334,11 +383,34 @@ void sched_landed(void)
 	}
 }
 
+/* The kernel thread's own flow goes on; `me`, parked or ready, on another kernel thread. */
+static __attribute__((noinline)) void go_home(struct coro *me)
+{
+	struct seat *seat = handoff_leave_for_home();
+
+	if (!seat)
+		return;
+	if (me->borrows_tls)
+		borrowed_leave(&me->borrowed);
+	switch_stack(&me->sp, seat->sp, seat->own_fs);
+	if (me->borrows_tls) {
+		routine_landed(me);
+		borrowed_enter(&me->borrowed);
+	}
+	sched_landed();
+}
+
 /* Gives the host to somebody else once, or runs the loop.  Returns with me RUNNING iff me is next. */
 static bool pass_on(struct coro *me)
 {
-	struct coro *next = next_ready(true);
+	struct coro *next;
 
+	if (UNLIKELY(atomic_load_explicit(&sched.homesick, memory_order_relaxed))) {
+		go_home(me);
+		if (me->state == CORO_RUNNING)
+			return true;
+	}
+	next = next_ready(true);
 	if (!next)
 		return false;
 	if (next != me) {
@@ -421,40 +493,74 @@ void sched_disarm(struct coro *me)
 	timer_stop(me);
 }
 
-/* Any parked coroutine can drive the loop; main is always there. */
-static struct coro *somebody_else(struct coro *me)
+/* Any parked coroutine can drive the loop. */
+static struct coro *somebody_parked(void)
 {
-	struct coro *co;
+	struct coro *co = sched.main;
 
-	if (sched.main != me && sched.main->state == CORO_PARKED)
-		return sched.main;
-	for (co = me->all_next; co != me; co = co->all_next)
+	do {
 		if (co->state == CORO_PARKED && co->sp)
 			return co;
+		co = co->all_next;
+	} while (co != sched.main);
 	return NULL;
+}
+
+/* Whom to switch to from a stack that nobody will wait on: the next in the queue, or one to drive the loop. */
+static struct coro *successor(void)
+{
+	struct coro *next = NULL;
+
+	while (!next) {
+		next = sched_someone_is_ready() ? next_ready(false) : NULL;
+		if (next)
+			next->state = CORO_RUNNING;
+		else
+			next = somebody_parked();
+		if (!next)
+			poll_loop(true);
+	}
+	return next;
 }
 
 void sched_leave(struct coro *me, void (*after)(struct coro *))
 {
-	struct coro *next = NULL;
+	struct coro *next;
 
 	/* A wake that came too late still links the record; whoever joins may free it. */
 	if (atomic_load(&me->remote_state))
 		sched_drain_remote();
 	me->state = CORO_DEAD;
 	me->why = "ended";
-	while (!next) {
-		next = sched_someone_is_ready() ? next_ready(false) : NULL;
-		if (next)
-			next->state = CORO_RUNNING;
-		else
-			next = somebody_else(me);
-		if (!next)
-			poll_loop(true);
-	}
+	next = successor();
 	departed = me;
 	departed_after = after;
 	hand_over(me, next);
+}
+
+static void (*seat_arrived)(void);
+
+static void after_take_over(struct coro *unused)
+{
+	(void)unused;
+	seat_arrived();
+}
+
+void sched_take_over(struct seat *seat, void (*arrived)(void))
+{
+	struct coro *next;
+
+	sched_drain_remote();
+	next = successor();
+	seat_arrived = arrived;
+	departed = next; /* any but NULL */
+	departed_after = after_take_over;
+	sched.current = next;
+	next->outside = &seat->outside;
+	atomic_store_explicit(&sched.switches, sched.switches + 1, memory_order_relaxed);
+	if (next->borrows_tls)
+		*host_self = next;
+	switch_stack(&seat->sp, next->sp, next->fs_base);
 }
 
 void sched_remove(struct coro *co)
@@ -495,21 +601,24 @@ int sched_adopt_host(void)
 	coro_self = &host_flow;
 	host_self = &coro_self;
 	sched.main = &host_flow;
+	handoff_adopt_host();
 	sig_adopt_host();
 	return 0;
 }
 
 void sched_share_tls(void)
 {
+	atomic_fetch_or(&sched.main->keeps, KEEPS_SHARED);
 	sched.main->borrows_tls = true;
 }
 
 void sched_after_fork_child(void)
 {
-	now = fresh = later = (struct runq){ 0 };
+	now = fresh = later = stranded = (struct runq){ 0 };
 	departed = NULL;
 	polling = false;
 	atomic_store(&sched_remote, NULL);
+	atomic_store(&coming_back, NULL);
 	timer_forget_all();
 	sched = (struct sched){ .generation = sched.generation + 1 };
 	atomic_store(&green_exist, false);
@@ -557,7 +666,7 @@ static const char *broken_part(void)
 
 int sched_verify(void)
 {
-	const char *part = sched.main && coro_self ? broken_part() : NULL;
+	const char *part = sched.main && coro_host() ? broken_part() : NULL;
 
 	if (part)
 		dprintf(STDERR_FILENO, "syncless: an invariant does not hold in %s\n", part);

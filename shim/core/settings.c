@@ -12,7 +12,7 @@
 #include "raw.h"
 
 struct settings settings = {
-	.enabled = true, .threads = THREADS_PYTHON, .preempt_ms = 5, .offload_threads = 16
+	.enabled = true, .threads = THREADS_PYTHON, .preempt_ms = 5, .handoff_ms = 10, .offload_threads = 16
 };
 
 void say(const char *format, ...)
@@ -113,6 +113,10 @@ void settings_read(char **env)
 	settings.backend = (enum backend)read_choice(
 		env, "SYNCLESS_BACKEND", (const char *const[]){ "epoll", "poll", "select", "io_uring", NULL });
 	read_number(env, "SYNCLESS_PREEMPT_MS", 0, 10000, &settings.preempt_ms);
+	read_number(env, "SYNCLESS_HANDOFF_MS", 0, 60000, &settings.handoff_ms);
+	read_number(env, "SYNCLESS_HOSTS", 0, 1024, &settings.hosts);
+	settings.chaos_handoff =
+		read_choice(env, "SYNCLESS_CHAOS", (const char *const[]){ "none", "handoff", NULL });
 	read_number(env, "SYNCLESS_WATCH_MS", 0, 60000, &settings.watch_ms);
 	read_number(env, "SYNCLESS_OFFLOAD_THREADS", 1, 1024, &settings.offload_threads);
 	if ((text = lookup(env, "SYNCLESS_INHERIT")) && !strcmp(text, "0"))

@@ -19,6 +19,9 @@ struct settings {
 	int preempt_ms;		    /* SYNCLESS_PREEMPT_MS; 0: never */
 	bool ucontext;		    /* SYNCLESS_SWITCH=ucontext */
 	enum who_resolves dns;	    /* SYNCLESS_DNS */
+	int handoff_ms;		    /* SYNCLESS_HANDOFF_MS; 0: never */
+	int hosts;		    /* SYNCLESS_HOSTS; 0: by the number of processors */
+	bool chaos_handoff;	    /* SYNCLESS_CHAOS=handoff */
 	int watch_ms;		    /* SYNCLESS_WATCH_MS; 0: no watch */
 	int offload_threads;	    /* SYNCLESS_OFFLOAD_THREADS */
 	enum backend backend;	    /* SYNCLESS_BACKEND */

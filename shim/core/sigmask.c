@@ -11,6 +11,7 @@
  * stub: first the note, then the bit, then the wake.  Taking goes the other way round.
  */
 #include "handler.h"
+#include "handoff.h"
 #include <string.h>
 #include "libc.h"
 #include "sigmask.h"
@@ -78,7 +79,7 @@ static void apply(bool even_if_same)
 
 	if (counted == 0 || (want == applied && !even_if_same && !mask_stale))
 		return;
-	if (handler_of_kernel()) {
+	if (handler_of_kernel() || !sched.current) { /* a new host is not on a coroutine's stack yet */
 		mask_stale = true; /* the kernel puts back what it was when the handler returns */
 		return;
 	}
@@ -349,15 +350,15 @@ void sig_read_pending(struct coro *me, sigset_t *set)
 
 /* ---- Sending ---- */
 
-/* The host may be computing in co's code, and look at nothing for long. */
-static void nudge(const struct coro *co, int sig)
+void sig_nudge_running(const struct coro *co, int sig)
 {
 	siginfo_t info = { .si_signo = sig, .si_code = SI_QUEUE };
+	bool alone = atomic_load(&co->keeps) & KEEPS_ALONE;
 
-	if (co != sched.current || co->state != CORO_RUNNING || sig_blocks(co, sig))
+	if ((!alone && (co != sched.current || co->state != CORO_RUNNING)) || sig_blocks(co, sig))
 		return;
 	info.si_ptr = &sig_nudge;
-	raw4(SYS_rt_tgsigqueueinfo, sched.host_pid, sched.host_tid, sig, &info);
+	raw4(SYS_rt_tgsigqueueinfo, sched.host_pid, alone ? co->seat->tid : sched.host_tid, sig, &info);
 }
 
 static int send_to_self(struct coro *me, int sig, const siginfo_t *info)
@@ -376,6 +377,7 @@ static int send_to_self(struct coro *me, int sig, const siginfo_t *info)
 int sig_send_info(struct coro *co, int sig, const siginfo_t *info)
 {
 	siginfo_t plain;
+	bool was_outside, here;
 	int err;
 
 	if (sig < 0 || sig > SIGNALS || sig == GLIBC_CANCEL || sig == GLIBC_SETXID)
@@ -391,14 +393,21 @@ int sig_send_info(struct coro *co, int sig, const siginfo_t *info)
 		plain_info(&plain, sig);
 		info = &plain;
 	}
-	if (co == coro_self)
-		return send_to_self(co, sig, info);
+	was_outside = co == coro_self && atomic_load(co->outside);
+	if (co == coro_self && coro_host()) {
+		err = send_to_self(co, sig, info);
+		coro_end_moment(was_outside);
+		return err;
+	}
 	err = sig_post(co, sig, info, false);
 	if (err)
 		return err;
 	coro_unpark(co);
-	if (!coro_self)
-		nudge(co, sig);
+	here = coro_begin_moment(&was_outside);
+	if (!here || co->state == CORO_ALONE)
+		sig_nudge_running(co, sig);
+	if (here)
+		coro_end_moment(was_outside);
 	return 0;
 }
 
@@ -423,9 +432,17 @@ struct coro *coro_by_tid(int tid)
 
 int coro_kernel_tid(int tid)
 {
-	if (tid <= PID_LIMIT || !sched.main)
+	bool was_outside, here, is_unknown;
+
+	if (!sched.main)
 		return tid;
-	return coro_self && !coro_by_tid(tid) ? tid : sched.host_tid;
+	if (tid <= PID_LIMIT) /* main may run on another kernel thread than the one it began on */
+		return tid == sched.main->tid && sched.main->state != CORO_ALONE ? sched.host_tid : tid;
+	here = coro_begin_moment(&was_outside);
+	is_unknown = here && !coro_by_tid(tid);
+	if (here)
+		coro_end_moment(was_outside);
+	return is_unknown ? tid : sched.host_tid;
 }
 
 int sig_tgkill(int tgid, int tid, int sig)

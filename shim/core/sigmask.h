@@ -17,13 +17,13 @@
 #include "coro.h"
 #include "raw.h"
 
-/* The caller's record; NULL for a native thread, and in a vfork child, which runs on our memory with its
+/* The caller's record, which has the scheduler; NULL for a native thread, and in a vfork child, which runs on our memory with its
  * parent's thread pointer but has a kernel mask and kernel handlers of its own. */
 static inline struct coro *sig_coro(void)
 {
 	struct coro *me = coro_self;
 
-	return LIKELY(!me) || raw1(SYS_getpid, 0) != sched.host_pid ? NULL : me;
+	return LIKELY(!me) || raw1(SYS_getpid, 0) != sched.host_pid ? NULL : coro_host();
 }
 
 /* From here on handlers go through the stub.  The host's record is filled; idempotent. */

@@ -29,6 +29,7 @@ struct green {
 	void *arg;
 	void *result;
 	bool retired;	/* left by pthread_exit or cancellation: glibc's record says "exiting" for ever; or TLS stays old */
+	bool is_seat;	/* it is a seat's own flow, `start`, for ever (handoff.h) */
 	bool going_home; /* the next switch to it is on a kernel thread of its own (body.c) */
 	bool own_stack; /* the application's memory (pthread_attr_setstack) */
 	char *stack;	/* our piece otherwise */

@@ -210,7 +210,11 @@ int waitq_wake_locked(const void *addr, int n, uint32_t bits)
 /* Is this a signal handler that must not do what its wake would do? */
 static bool must_defer(void)
 {
-	return UNLIKELY(inside) || (UNLIKELY(sched.in_handler) && coro_self && sig_in_handler());
+	struct coro *me = coro_self;
+
+	if (UNLIKELY(inside))
+		return true;
+	return UNLIKELY(sched.in_handler) && me && !(atomic_load(&me->keeps) & KEEPS_ALONE) && sig_in_handler();
 }
 
 static void defer_wake(const void *addr)
@@ -249,14 +253,24 @@ int waitq_wake(const void *addr, int n)
 	return waitq_wake_bits(addr, n, ~0u);
 }
 
+void waitq_give_way(struct coro *owed, const void *addr)
+{
+	bool was_outside;
+
+	if (!owed || !coro_begin_moment(&was_outside))
+		return;
+	if (coro_can_park(coro_self))
+		greenlet_give_way(coro_self, owed, addr);
+	coro_end_moment(was_outside);
+}
+
 void waitq_wake_next(const void *addr)
 {
-	struct coro *me, *owed;
+	struct coro *owed;
 	int saved = errno;
 
 	waitq_wake_owed(addr, 1, ~0u, &owed);
-	if (owed && (me = coro_may_park()) != NULL)
-		greenlet_give_way(me, owed, addr);
+	waitq_give_way(owed, addr);
 	errno = saved;
 }
 

@@ -88,6 +88,8 @@ int waitq_wake_bits(const void *addr, int n, uint32_t bits);
  * OWED_NATIVE: it is a native thread. */
 int waitq_wake_owed(const void *addr, int n, uint32_t bits, struct coro **owed);
 #define OWED_NATIVE ((struct coro *)1)
+/* … and does: only a coroutine that has the scheduler can; NULL: nobody. */
+void waitq_give_way(struct coro *owed, const void *addr);
 /* After an unlock of addr, where the object may be gone already: wakes the next one.  If others have taken the lock
  * from that one before, a coroutine lets it run, or it could starve for ever.  Keeps errno. */
 void waitq_wake_next(const void *addr);

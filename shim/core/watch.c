@@ -21,6 +21,7 @@
 #include <sys/prctl.h>
 #include "companion.h"
 #include "coro.h"
+#include "handoff.h"
 #include "python.h"
 #include "settings.h"
 #include "sight.h"
@@ -182,8 +183,10 @@ static void describe(struct subject *s)
 
 static void tell_what(const struct subject *s, int64_t stuck_ns, int others)
 {
-	tell("syncless: stuck for %ld ms outside our calls: %s; others waiting: %d\n",
-	     (long)(stuck_ns / NS_PER_MS), s->what, others);
+	const char *refused = handoff_refused(pulse.switches);
+
+	tell("syncless: stuck for %ld ms outside our calls: %s; others waiting: %d%s%s\n",
+	     (long)(stuck_ns / NS_PER_MS), s->what, others, refused ? "; not handed off: " : "", refused ? refused : "");
 }
 
 static bool has_stayed(const struct subject *s)

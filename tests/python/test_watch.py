@@ -142,7 +142,7 @@ class Program:
 
     def __init__(self, command, **env):
         self.process = subprocess.Popen(
-            command, env=same_env(**{'SYNCLESS_WATCH_MS': str(WATCH_MS), **env}), text=True,
+            command, env=same_env(**{'SYNCLESS_WATCH_MS': str(WATCH_MS), 'SYNCLESS_HANDOFF_MS': '0', **env}), text=True,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
     def lines(self, count):

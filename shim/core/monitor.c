@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * See monitor.h.  While the host sleeps in the loop for long, so does the monitor.
+ */
+#include "monitor.h"
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include "companion.h"
+#include "coro.h"
+#include "handoff.h"
+#include "python.h"
+#include "settings.h"
+#include "sight.h"
+#include "standby.h"
+#include "thread.h"
+
+#define IDLE_PERIODS 20 /* of the host, before the monitor naps */
+#define CHAOS_ODDS 4	/* one tick in so many */
+#define SPARE_NS NS_PER_S /* a spare kernel thread is kept, and the host away from home */
+
+static void *monitor_main(void *arg);
+static struct companion monitor = { .main = monitor_main, .stack_size = 256 << 10 };
+
+/* The monitor's own.  The host has not come to the scheduler since. */
+static struct {
+	unsigned long switches;
+	unsigned round;
+	int64_t since, cpu_ns;
+} pulse;
+static int64_t last_handoff_ns;
+
+/* An interpreter may be about to end. */
+static bool is_needed(void)
+{
+	return (atomic_load(&green_alive) > 0 || handoff_counts.seats > 1) && (!python_is_here() || python_is_up());
+}
+
+static int64_t period_ns(void)
+{
+	int64_t ms = settings.handoff_ms > 0 ? settings.handoff_ms : 10000;
+
+	if (settings.chaos_handoff)
+		return NS_PER_MS;
+	/* Half of what a thread may compute: it has been seen twice without a switch between by then. */
+	if (python_is_here() && settings.preempt_ms > 0 && settings.preempt_ms < ms)
+		ms = settings.preempt_ms;
+	return ms * NS_PER_MS / 2;
+}
+
+/* The kernel's way to write the processor time of one thread: CPUCLOCK_PERTHREAD_MASK, CPUCLOCK_SCHED. */
+static int64_t host_cpu_ns(void)
+{
+	struct timespec ts = { 0 };
+
+	raw2(SYS_clock_gettime, (~(unsigned)sched.host_tid << 3) | 6, &ts);
+	return timespec_ns(&ts);
+}
+
+static bool has_moved(void)
+{
+	return atomic_load(&sched.idle) ||
+	       atomic_load_explicit(&sched.switches, memory_order_relaxed) != pulse.switches ||
+	       __atomic_load_n(&sched.round, __ATOMIC_RELAXED) != pulse.round;
+}
+
+static void take_pulse(void)
+{
+	pulse.switches = atomic_load_explicit(&sched.switches, memory_order_relaxed);
+	pulse.round = __atomic_load_n(&sched.round, __ATOMIC_RELAXED);
+	pulse.since = now_ns();
+	pulse.cpu_ns = host_cpu_ns();
+}
+
+/* Where threads were found asleep when they lost the scheduler, in no order: who sleeps there again need not be waited
+ * for.  Of those that compute there is no place to be had; they are known by themselves (handoff_patience_ns). */
+static uintptr_t places[64];
+static unsigned next_place;
+
+static bool is_known(uintptr_t pc)
+{
+	for (size_t i = 0; i < ARRAY_LEN(places); i++)
+		if (places[i] == pc)
+			return true;
+	return false;
+}
+
+static void learn(uintptr_t pc)
+{
+	if (!is_known(pc))
+		places[next_place++ % ARRAY_LEN(places)] = pc;
+}
+
+/* Those that sleep in the kernel need no processor. */
+static bool is_crowded(void)
+{
+	int most = settings.hosts ? settings.hosts : handoff_cores() + 2;
+
+	return atomic_load(&handoff_counts.alone) + 1 >= most && handoff_computing() + 1 >= most;
+}
+
+static bool is_patient(const struct sight *s, int64_t stuck_ns)
+{
+	if (s->state == SIGHT_SLEEPS)
+		return !is_known(s->pc) && stuck_ns < handoff_patience_ns();
+	if (stuck_ns < handoff_patience_ns() || is_crowded())
+		return true;
+	/* A crowded machine may just not have let it run. */
+	return (host_cpu_ns() - pulse.cpu_ns) * 4 < stuck_ns;
+}
+
+static void consider(void)
+{
+	int64_t stuck_ns = now_ns() - pulse.since;
+	struct sight s;
+
+	sight_take(&s, sched.host_tid);
+	if (is_patient(&s, stuck_ns) || has_moved() || handoff_try() != NULL)
+		return;
+	if (s.state == SIGHT_SLEEPS)
+		learn(s.pc);
+	last_handoff_ns = now_ns();
+	take_pulse();
+}
+
+/* The host has shown no sign of life since the last tick. */
+static void look_closer(void)
+{
+	if (!companion_begin_work(&monitor))
+		return;
+	if (settings.preempt_ms)
+		python_ask();
+	/* The interpreter's lock was to be had, and still nobody else has run: the host is out without it. */
+	if (handoff_is_on() && !has_moved())
+		consider();
+	companion_end_work(&monitor);
+}
+
+static void make_chaos(void)
+{
+	static unsigned seed = 1;
+
+	if (rand_r(&seed) % CHAOS_ODDS == 0 && companion_begin_work(&monitor)) {
+		if (handoff_try() == NULL)
+			last_handoff_ns = now_ns();
+		companion_end_work(&monitor);
+	}
+}
+
+/* Nobody has needed the kernel threads for a while, or nobody is left who might. */
+static bool wind_down(void)
+{
+	bool is_over = false;
+
+	if (atomic_load(&green_alive) > 0 && now_ns() - last_handoff_ns < SPARE_NS)
+		return handoff_counts.seats < 2;
+	if (companion_begin_work(&monitor)) {
+		is_over = handoff_wind_down();
+		companion_end_work(&monitor);
+	}
+	return is_over;
+}
+
+/* The host sets idle and then looks at monitor_naps; we set that and then look at idle: one of us sees the other. */
+static void announce_nap(void)
+{
+	atomic_store(&sched.monitor_naps, true);
+	if (!atomic_load(&sched.idle))
+		monitor_host_woke();
+}
+
+void monitor_host_woke(void)
+{
+	atomic_store(&sched.monitor_naps, false);
+	companion_wake(&monitor);
+}
+
+static void tick(int ending, int *idle)
+{
+	bool moved = atomic_load_explicit(&sched.switches, memory_order_relaxed) != pulse.switches;
+
+	*idle = atomic_load(&sched.idle) && !moved ? *idle + 1 : 0;
+	if (*idle == 0 && ending == 0 && settings.chaos_handoff)
+		make_chaos();
+	if (has_moved())
+		take_pulse();
+	else if (ending == 0)
+		look_closer();
+}
+
+static void *monitor_main(void *arg)
+{
+	int ending = 0, idle = 0;
+
+	raw2(SYS_prctl, PR_SET_NAME, "syncless-dog");
+	atomic_store(&standby_thread, pthread_self());
+	take_pulse();
+	while (companion_rest(&monitor, period_ns()) && !companion_may_end(&monitor, is_needed, &ending)) {
+		tick(ending, &idle);
+		if ((idle >= IDLE_PERIODS || atomic_load(&green_alive) == 0) && wind_down() && idle >= IDLE_PERIODS)
+			companion_nap(&monitor, announce_nap);
+	}
+	atomic_store(&standby_thread, 0);
+	return arg;
+}
+
+void monitor_thread_started(void)
+{
+	bool asks = settings.preempt_ms && python_is_up() && python_can_ask();
+
+	if (asks || handoff_is_on())
+		companion_start(&monitor);
+}
+
+/* One that asks waits for the interpreter's lock, which the forking thread holds. */
+void monitor_before_fork(void)
+{
+	companion_before_fork(&monitor);
+	handoff_before_fork();
+}
+
+void monitor_after_fork_child(void)
+{
+	companion_after_fork_child(&monitor);
+	handoff_after_fork_child();
+}
