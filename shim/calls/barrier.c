@@ -46,18 +46,17 @@ static int wait_in_libc(pthread_barrier_t *b)
 {
 	struct coro *me = coro_may_park();
 	struct proxy *p = me ? calloc(1, sizeof(*p)) : NULL;
-	int result;
+	int r = -EAGAIN, result = 0;
 
-	if (!p)
-		return libc.pthread_barrier_wait(b);
-	p->job.run = proxy_run;
-	p->b = b;
-	if (offload_run(me, &p->job, OFFLOAD_LONG, NEVER, 0, "pthread_barrier_wait") == 0)
+	if (p) {
+		p->job.run = proxy_run;
+		p->b = b;
+		r = offload_run(me, &p->job, OFFLOAD_LONG, NEVER, 0, "pthread_barrier_wait");
 		result = p->result;
-	else
-		result = libc.pthread_barrier_wait(b); /* no worker to be had */
-	free(p);
-	return result;
+		free(p);
+	}
+	coro_leave(0);
+	return r == 0 ? result : libc.pthread_barrier_wait(b); /* a native thread, or no worker to be had */
 }
 
 static int wait_here(pthread_barrier_t *b)
@@ -69,13 +68,13 @@ static int wait_here(pthread_barrier_t *b)
 	if ((unsigned)waitq_length_locked(b) + 1 >= count) {
 		waitq_wake_locked(b, INT_MAX, ~0u);
 		waitq_unlock(b);
-		return PTHREAD_BARRIER_SERIAL_THREAD;
+		return coro_leave(PTHREAD_BARRIER_SERIAL_THREAD);
 	}
 	w->exact = true;
 	waitq_add_locked(w, b, ~0u);
 	waitq_unlock(b);
 	waitq_wait(w, NEVER, 0, "pthread_barrier_wait");
-	return 0;
+	return coro_leave(0);
 }
 
 /* pthread_barrier_init(3).  Parks: never. */

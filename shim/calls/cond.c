@@ -76,6 +76,13 @@ static int wait_registered(struct waiter *w, pthread_mutex_t *m, struct app_time
 	return r;
 }
 
+/* The calls on the mutex end as any others: after one of them a coroutine may have lost the scheduler. */
+static void begin_again(const struct waiter *w)
+{
+	if (w->co)
+		coro_host();
+}
+
 /* The whole of a wait.  nap: come back then with 0. */
 static int wait_on(pthread_cond_t *c, pthread_mutex_t *m, struct app_time limit, deadline_t nap,
 		   const char *why)
@@ -85,12 +92,14 @@ static int wait_on(pthread_cond_t *c, pthread_mutex_t *m, struct app_time limit,
 
 	waitq_add(w, c);
 	err = pthread_mutex_unlock(m);
+	begin_again(w);
 	if (err) {
 		waitq_leave(w);
 		return err;
 	}
 	r = wait_registered(w, m, limit, nap, why);
 	err = pthread_mutex_lock(m);
+	begin_again(w);
 	errno = saved;
 	if (r == -ECANCELED)
 		r = coro_ended_early(w->co);
@@ -147,7 +156,7 @@ static int wait_ours(pthread_cond_t *c, pthread_mutex_t *m, struct app_time limi
 	whole = greenlet_enter_whole(python_is_runtime(caller)); /* the GIL */
 	err = wait_on(c, m, limit, nap, why);
 	greenlet_leave_whole(whole);
-	return err;
+	return coro_leave(err);
 }
 
 /* Is this one for libc: nothing is green, or a native thread meets a condition of several processes? */

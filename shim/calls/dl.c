@@ -27,10 +27,15 @@
 
 static struct cooplock dl_lock;
 
+static inline bool green(void)
+{
+	return UNLIKELY(atomic_load_explicit(&green_exist, memory_order_relaxed));
+}
+
 /* Nothing green, or inside a signal handler: the call is libc's. */
 static inline bool is_plain(void)
 {
-	return !atomic_load_explicit(&green_exist, memory_order_relaxed) || (coro_self && !coro_may_park());
+	return !green() || (coro_self && !coro_may_park());
 }
 
 /* In the child the thread that was inside may not exist. */
@@ -103,6 +108,7 @@ __attribute__((noinline)) static void *open_locked(const char *file, int mode, v
 	void *h;
 
 	cooplock_take(&dl_lock, "dlopen");
+	coro_leave(0); /* constructors are the program's code, and the disk may be slow */
 	h = open_for(file, mode, caller);
 	cooplock_drop(&dl_lock);
 	if (h)
@@ -127,6 +133,7 @@ EXPORT int dlclose(void *h)
 	if (LIKELY(is_plain()))
 		return libc.dlclose(h);
 	cooplock_take(&dl_lock, "dlclose");
+	coro_leave(0);
 	r = libc.dlclose(h);
 	cooplock_drop(&dl_lock);
 	return r;
@@ -135,10 +142,11 @@ EXPORT int dlclose(void *h)
 /* Waits until no other thread is inside dlopen or dlclose.  A native thread may block in libc as ever. */
 __attribute__((noinline)) static void await_loader(const char *why)
 {
-	if (!coro_may_park() || !atomic_load(&dl_lock.owner) || cooplock_is_mine(&dl_lock))
+	if (!atomic_load(&dl_lock.owner) || cooplock_is_mine(&dl_lock) || !coro_may_park())
 		return;
 	cooplock_take(&dl_lock, why);
 	cooplock_drop(&dl_lock);
+	coro_leave(0);
 }
 
 /* dlsym(3).  Parks: while another thread is in dlopen or dlclose.
@@ -148,7 +156,7 @@ EXPORT void *dlsym(void *restrict h, const char *restrict name)
 {
 	if (UNLIKELY(!libc.dlsym))
 		libc.dlsym = (__typeof__(libc.dlsym))dlvsym(RTLD_NEXT, "dlsym", DLSYM_VERSION);
-	if (UNLIKELY(!is_plain()))
+	if (green())
 		await_loader("dlsym");
 	return libc.dlsym(h, name);
 }
@@ -156,7 +164,7 @@ EXPORT void *dlsym(void *restrict h, const char *restrict name)
 /* dladdr(3).  Parks: while another thread is in dlopen or dlclose. */
 EXPORT int dladdr(const void *addr, Dl_info *info)
 {
-	if (UNLIKELY(!is_plain()))
+	if (green())
 		await_loader("dladdr");
 	return libc.dladdr(addr, info);
 }

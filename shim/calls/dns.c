@@ -48,8 +48,11 @@ static int run_lookup(struct coro *me, struct lookup *l, const char *why)
 
 	if (r == -ECANCELED)
 		return -coro_ended_early(me);
-	if (r < 0)
+	if (r < 0) {
+		coro_leave(0); /* it may take long, and modules of libc's make calls of ours */
 		l->job.run(&l->job);
+		coro_host();
+	}
 	if (l->thread_herr != NO_WORD)
 		h_errno = l->thread_herr;
 	return 0;
@@ -115,6 +118,12 @@ static bool needs_no_service(const char *service, const struct addrinfo *hints)
 	local = conf && conf->services_local;
 	dnsconf_put(conf);
 	return local;
+}
+
+/* Or libc is to do it at once. */
+static bool needs_no_lookup(const char *node, const char *service, const struct addrinfo *hints)
+{
+	return settings.dns == DNS_LIBC || (needs_no_host(node, hints) && needs_no_service(service, hints));
 }
 
 static void run_addr(struct offload_job *job)
@@ -184,13 +193,13 @@ EXPORT int getaddrinfo(const char *restrict node, const char *restrict service,
 	struct coro *me = coro_may_park();
 	int r = NAMEDB_ELSEWHERE;
 
-	if (LIKELY(!me) || settings.dns == DNS_LIBC)
-		return libc.getaddrinfo(node, service, hints, found);
-	if (needs_no_host(node, hints) && needs_no_service(service, hints))
+	if (LIKELY(!me) || (needs_no_lookup(node, service, hints) && coro_leave(true)))
 		return libc.getaddrinfo(node, service, hints, found);
 	if (settings.dns == DNS_CARES && !needs_no_host(node, hints))
 		r = namedb_addrinfo(me, node, service, hints, found, libc.getaddrinfo);
-	return r == NAMEDB_ELSEWHERE ? addrinfo_by_worker(me, node, service, hints, found) : r;
+	if (r == NAMEDB_ELSEWHERE)
+		r = addrinfo_by_worker(me, node, service, hints, found);
+	return coro_leave(r);
 }
 
 /* getnameinfo */
@@ -325,12 +334,13 @@ EXPORT int getnameinfo(const struct sockaddr *restrict addr, socklen_t addr_len,
 	struct coro *me = coro_may_park();
 	int saved = errno, r;
 
-	if (LIKELY(!me) || settings.dns == DNS_LIBC || !may_have_name(addr, addr_len, flags))
+	if (LIKELY(!me) ||
+	    ((settings.dns == DNS_LIBC || !may_have_name(addr, addr_len, flags)) && coro_leave(true)))
 		return libc.getnameinfo(addr, addr_len, host, host_len, service, service_len, flags);
 	r = park_nameinfo(me, addr, addr_len, host, host_len, service, service_len, flags);
 	if (r == 0)
 		errno = saved;
-	return r;
+	return coro_leave(r);
 }
 
 /* gethostbyname and kin */
@@ -585,6 +595,12 @@ static struct hostent *park_host(struct coro *me, const struct host_query *q, co
 	return &the_answer;
 }
 
+static struct hostent *left_with(struct hostent *answer)
+{
+	coro_leave(0);
+	return answer;
+}
+
 /* No lookup, or none that libc would begin. */
 static bool needs_no_name(const char *name, int family)
 {
@@ -609,9 +625,9 @@ EXPORT struct hostent *gethostbyname(const char *name)
 	struct coro *me = coro_may_park();
 	struct host_query q = { .name = name };
 
-	if (LIKELY(!me) || needs_no_name(name, AF_INET))
+	if (LIKELY(!me) || (needs_no_name(name, AF_INET) && coro_leave(true)))
 		return libc.gethostbyname(name);
-	return park_host(me, &q, "gethostbyname");
+	return left_with(park_host(me, &q, "gethostbyname"));
 }
 
 EXPORT struct hostent *gethostbyname2(const char *name, int family)
@@ -619,9 +635,9 @@ EXPORT struct hostent *gethostbyname2(const char *name, int family)
 	struct coro *me = coro_may_park();
 	struct host_query q = { .name = name, .family = family };
 
-	if (LIKELY(!me) || needs_no_name(name, family))
+	if (LIKELY(!me) || (needs_no_name(name, family) && coro_leave(true)))
 		return libc.gethostbyname2(name, family);
-	return park_host(me, &q, "gethostbyname2");
+	return left_with(park_host(me, &q, "gethostbyname2"));
 }
 
 EXPORT struct hostent *gethostbyaddr(const void *addr, socklen_t len, int family)
@@ -629,9 +645,9 @@ EXPORT struct hostent *gethostbyaddr(const void *addr, socklen_t len, int family
 	struct coro *me = coro_may_park();
 	struct host_query q = { .addr = addr, .addr_len = len, .family = family };
 
-	if (LIKELY(!me) || needs_no_addr(addr, len, family))
+	if (LIKELY(!me) || (needs_no_addr(addr, len, family) && coro_leave(true)))
 		return libc.gethostbyaddr(addr, len, family);
-	return park_host(me, &q, "gethostbyaddr");
+	return left_with(park_host(me, &q, "gethostbyaddr"));
 }
 
 EXPORT int gethostbyname_r(const char *restrict name, struct hostent *restrict ent, char *restrict buf,
@@ -640,9 +656,9 @@ EXPORT int gethostbyname_r(const char *restrict name, struct hostent *restrict e
 	struct coro *me = coro_may_park();
 	struct host_query q = { .name = name };
 
-	if (LIKELY(!me) || needs_no_name(name, AF_INET))
+	if (LIKELY(!me) || (needs_no_name(name, AF_INET) && coro_leave(true)))
 		return libc.gethostbyname_r(name, ent, buf, len, found, herr);
-	return park_host_r(me, &q, ent, buf, len, found, herr, "gethostbyname_r");
+	return coro_leave(park_host_r(me, &q, ent, buf, len, found, herr, "gethostbyname_r"));
 }
 
 EXPORT int gethostbyname2_r(const char *restrict name, int family, struct hostent *restrict ent,
@@ -651,9 +667,9 @@ EXPORT int gethostbyname2_r(const char *restrict name, int family, struct hosten
 	struct coro *me = coro_may_park();
 	struct host_query q = { .name = name, .family = family };
 
-	if (LIKELY(!me) || needs_no_name(name, family))
+	if (LIKELY(!me) || (needs_no_name(name, family) && coro_leave(true)))
 		return libc.gethostbyname2_r(name, family, ent, buf, len, found, herr);
-	return park_host_r(me, &q, ent, buf, len, found, herr, "gethostbyname2_r");
+	return coro_leave(park_host_r(me, &q, ent, buf, len, found, herr, "gethostbyname2_r"));
 }
 
 EXPORT int gethostbyaddr_r(const void *restrict addr, socklen_t addr_len, int family,
@@ -663,7 +679,7 @@ EXPORT int gethostbyaddr_r(const void *restrict addr, socklen_t addr_len, int fa
 	struct coro *me = coro_may_park();
 	struct host_query q = { .addr = addr, .addr_len = addr_len, .family = family };
 
-	if (LIKELY(!me) || needs_no_addr(addr, addr_len, family))
+	if (LIKELY(!me) || (needs_no_addr(addr, addr_len, family) && coro_leave(true)))
 		return libc.gethostbyaddr_r(addr, addr_len, family, ent, buf, len, found, herr);
-	return park_host_r(me, &q, ent, buf, len, found, herr, "gethostbyaddr_r");
+	return coro_leave(park_host_r(me, &q, ent, buf, len, found, herr, "gethostbyaddr_r"));
 }

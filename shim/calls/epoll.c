@@ -89,7 +89,7 @@ EXPORT int epoll_wait(int epfd, struct epoll_event *room, int max, int timeout_m
 	if (LIKELY(!me))
 		return libc.epoll_wait(epfd, room, max, timeout_ms);
 	e = events_ms(epfd, room, max, timeout_ms, "epoll_wait");
-	return park_for_events(me, &e, WAIT_POLL);
+	return coro_leave(park_for_events(me, &e, WAIT_POLL));
 }
 
 /* epoll_pwait(2).  As epoll_wait(), under another signal mask. */
@@ -101,7 +101,7 @@ EXPORT int epoll_pwait(int epfd, struct epoll_event *room, int max, int timeout_
 	if (LIKELY(!me))
 		return libc.epoll_pwait(epfd, room, max, timeout_ms, mask);
 	e = events_ms(epfd, room, max, timeout_ms, "epoll_pwait");
-	return park_masked(me, &e, mask);
+	return coro_leave(park_masked(me, &e, mask));
 }
 
 /* epoll_pwait2(2).  As epoll_pwait(), to the nanosecond.  errno: also EINVAL for a bad timeout; ENOSYS where
@@ -113,16 +113,16 @@ EXPORT int epoll_pwait2(int epfd, struct epoll_event *room, int max, const struc
 	struct events e = { .epfd = epfd, .room = room, .max = max, .until = NEVER, .why = "epoll_pwait2" };
 
 	if (!libc.epoll_pwait2)
-		return fail(ENOSYS);
+		return coro_leave(fail(ENOSYS));
 	if (LIKELY(!me))
 		return libc.epoll_pwait2(epfd, room, max, timeout, mask);
 	if (timeout) {
 		if (timeout->tv_sec < 0 || timeout->tv_nsec < 0 || timeout->tv_nsec >= NS_PER_S)
-			return fail(EINVAL);
+			return coro_leave(fail(EINVAL));
 		e.only_look = !timeout->tv_sec && !timeout->tv_nsec;
 		e.until = deadline_in(timespec_ns(timeout));
 	}
-	return park_masked(me, &e, mask);
+	return coro_leave(park_masked(me, &e, mask));
 }
 
 /* epoll_create(2), epoll_create1(2).  Never park. */

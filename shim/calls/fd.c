@@ -314,23 +314,25 @@ static bool waits_for_other_end(int dir, const char *path, int flags)
 
 #define OPEN_WAIT (WAIT_INTR_RESTART | WAITQ_CANCEL)
 
+/* The rest of a call: it leaves. */
 static int open_on_worker(struct coro *me, int dir, const char *path, int flags, mode_t mode)
 {
 	struct open_job *o = malloc(sizeof(*o) + strlen(path) + 1);
 	int r;
 
 	if (!o)
-		return fail(ENOMEM);
+		return coro_leave(fail(ENOMEM));
 	*o = (struct open_job){
 		.job = { .run = run_open, .abandoned = abandon_open }, .dir = dir, .flags = flags, .mode = mode
 	};
 	strcpy(o->path, path);
 	r = offload_run(me, &o->job, OFFLOAD_LONG, NEVER, OPEN_WAIT, "open");
 	if (r == -ECANCELED)
-		return fail(-coro_ended_early(me));
+		return coro_leave(fail(-coro_ended_early(me)));
+	coro_leave(0);
 	if (r == -EINTR)
 		return fail(EINTR);
-	if (r < 0) {
+	if (r < 0) { /* no worker to be had */
 		free(o);
 		return libc.openat(dir, path, flags, mode);
 	}
@@ -344,12 +346,13 @@ static mode_t mode_of(int flags, va_list ap)
 	return flags & O_CREAT || (flags & O_TMPFILE) == O_TMPFILE ? va_arg(ap, mode_t) : 0;
 }
 
-/* NULL: by the plain call. */
+/* NULL: by the plain call, and nothing has begun.  Nor before the look at the file, whose disk may be slow. */
 static struct coro *parks_in_open(int dir, const char *path, int flags)
 {
-	struct coro *me = coro_enter();
-
-	return UNLIKELY(me != NULL) && waits_for_other_end(dir, path, flags) ? me : NULL;
+	if (LIKELY(!coro_enter()))
+		return NULL;
+	coro_leave(0);
+	return waits_for_other_end(dir, path, flags) ? coro_host() : NULL;
 }
 
 static int note_opened(int fd)

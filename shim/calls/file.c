@@ -104,13 +104,14 @@ static PARKING ssize_t park_read(struct coro *me, int fd, const struct iovec *io
 	return r;
 }
 
+/* The rest of a call: it leaves.  Before a plain call, for the disk may be slow. */
 static PARKING ssize_t read_one(struct coro *me, int fd, void *buf, size_t len, const char *why)
 {
 	struct iovec iov = { buf, len };
 
-	if (!len || fd_never_waits(fd_kind(fd)))
+	if ((!len || fd_never_waits(fd_kind(fd))) && coro_leave(true))
 		return libc.read(fd, buf, len);
-	return park_read(me, fd, &iov, 1, why);
+	return coro_leave(park_read(me, fd, &iov, 1, why));
 }
 
 /* read(2).  Parks: until there is something to read, or SO_RCVTIMEO.  Passes through: files, non-blocking
@@ -132,9 +133,9 @@ EXPORT ssize_t readv(int fd, const struct iovec *iov, int n)
 {
 	struct coro *me = coro_enter();
 
-	if (LIKELY(!me) || n <= 0 || n > IOV_MAX || fd_never_waits(fd_kind(fd)))
+	if (LIKELY(!me) || ((n <= 0 || n > IOV_MAX || fd_never_waits(fd_kind(fd))) && coro_leave(true)))
 		return libc.readv(fd, iov, n);
-	return park_read(me, fd, iov, n, "readv");
+	return coro_leave(park_read(me, fd, iov, n, "readv"));
 }
 
 /* eventfd_read(3).  As read(). */
@@ -293,14 +294,15 @@ static PARKING ssize_t park_write(struct coro *me, int fd, const struct iovec *i
 	return r;
 }
 
+/* As read_one(). */
 static PARKING ssize_t write_one(struct coro *me, int fd, const void *buf, size_t len, const char *why)
 {
 	struct iovec iov = { (void *)buf, len };
 	int kind = fd_kind(fd);
 
-	if (fd_never_waits(kind) || (!len && (kind & FD_KIND_MASK) != FD_SOCKET))
+	if ((fd_never_waits(kind) || (!len && (kind & FD_KIND_MASK) != FD_SOCKET)) && coro_leave(true))
 		return libc.write(fd, buf, len);
-	return park_write(me, fd, &iov, 1, why);
+	return coro_leave(park_write(me, fd, &iov, 1, why));
 }
 
 /* write(2).  Parks: until all is written, or SO_SNDTIMEO.  Passes through: files, non-blocking descriptors.
@@ -322,9 +324,9 @@ EXPORT ssize_t writev(int fd, const struct iovec *iov, int n)
 {
 	struct coro *me = coro_enter();
 
-	if (LIKELY(!me) || n <= 0 || n > IOV_MAX || fd_never_waits(fd_kind(fd)))
+	if (LIKELY(!me) || ((n <= 0 || n > IOV_MAX || fd_never_waits(fd_kind(fd))) && coro_leave(true)))
 		return libc.writev(fd, iov, n);
-	return park_write(me, fd, iov, n, "writev");
+	return coro_leave(park_write(me, fd, iov, n, "writev"));
 }
 
 /* eventfd_write(3).  As write(). */
@@ -399,6 +401,11 @@ static PARKING ssize_t park_sendfile(struct coro *me, int out, int in, off_t *of
 	return (ssize_t)done;
 }
 
+static bool sends_plainly(int out, int in)
+{
+	return fd_never_waits(fd_kind(out)) || (fd_kind(in) & FD_KIND_MASK) != FD_FILE || fd_is_nonblock(out);
+}
+
 /* sendfile(2).  Parks: until all is written, or SO_SNDTIMEO; to a pipe, until something is.  Passes through:
  * non-blocking and never waiting `out`, and what is not a file that can be read at any place.
  * errno: as write(). */
@@ -406,10 +413,9 @@ EXPORT ssize_t sendfile(int out, int in, off_t *offset, size_t count)
 {
 	struct coro *me = coro_enter();
 
-	if (LIKELY(!me) || fd_never_waits(fd_kind(out)) || (fd_kind(in) & FD_KIND_MASK) != FD_FILE ||
-	    fd_is_nonblock(out))
+	if (LIKELY(!me) || (sends_plainly(out, in) && coro_leave(true)))
 		return libc.sendfile(out, in, offset, count);
-	return park_sendfile(me, out, in, offset, count);
+	return coro_leave(park_sendfile(me, out, in, offset, count));
 }
 
 /* sendfile64: what a program built with _FILE_OFFSET_BITS=64 calls; off_t has 64 bits here as well. */

@@ -3,8 +3,8 @@
  * Calls that name a thread to the kernel.  A green thread's tid is its own invention (core/body.c), so it
  * is answered by gettid() and understood here, and the kernel is told the host's: scheduling, affinity and
  * CPU time are those of the kernel thread that runs it.  libc's calls by pthread_t hand over the tid in
- * their target's record; for a green target they are given main's pthread_t, whose record holds the host's
- * tid.  Where they need the record itself, the host's tid is on loan in it.
+ * their target's record; for one of ours they are given the pthread_t of the host's own kernel thread, whose
+ * record holds its tid.  Where they need the record itself, the host's tid is on loan in it.
  *
  * Names of green threads are recorded, not applied: the kernel would rename the process.
  *
@@ -14,25 +14,37 @@
 #include <stdarg.h>
 #include <string.h>
 #include "greenlet.h"
+#include "handoff.h"
 #include "rawlock.h"
 #include "sigmask.h"
 #include "thread.h"
+
+#define TID_MAX_LIMIT (1 << 22) /* of the kernel, see proc(5) on pid_max; ours lie above */
 
 static bool is_green(const struct coro *co)
 {
 	return co && co->green;
 }
 
-/* The thread whose record holds the tid of the kernel thread that t runs on. */
+/* The thread whose record holds the tid of the kernel thread that t runs on.  After a hand-off main's own names
+ * another one, too. */
 static pthread_t on_kernel(pthread_t t)
 {
-	return UNLIKELY(is_green(coro_of(t))) ? sched.main->thread : t;
+	return UNLIKELY(coro_of(t) != NULL) ? sched_host_thread() : t;
+}
+
+/* The caller's record, for what is its own: it may have lost the scheduler.  NULL also in a vfork child. */
+static struct coro *myself(void)
+{
+	struct coro *me = coro_self;
+
+	return LIKELY(!me) || raw1(SYS_getpid, 0) != sched.host_pid ? NULL : me;
 }
 
 /* gettid(2).  Differs: a green thread has its own, above the kernel's range. */
 EXPORT pid_t gettid(void)
 {
-	struct coro *me = sig_coro();
+	struct coro *me = myself();
 
 	return LIKELY(!me) ? libc.gettid() : me->tid;
 }
@@ -49,7 +61,9 @@ EXPORT pthread_t pthread_self(void)
 }
 
 /* pthread_getattr_np(3) reads the target's record and asks for its affinity.  The lock keeps two loans
- * apart.  To libc our stacks are the application's own, which have no guard. */
+ * apart.  While we are inside nobody else has the scheduler, so the target does not run on what is lent; one
+ * that is alone does, and could take a lock in the host's name.  To libc our stacks are the application's own,
+ * which have no guard. */
 EXPORT int pthread_getattr_np(pthread_t t, pthread_attr_t *attr)
 {
 	static struct rawlock loan;
@@ -59,6 +73,7 @@ EXPORT int pthread_getattr_np(pthread_t t, pthread_attr_t *attr)
 
 	if (LIKELY(!word))
 		return libc.pthread_getattr_np(t, attr);
+	coro_here();
 	rawlock_take(&loan);
 	tid = *word;
 	*word = sched.host_tid;
@@ -67,7 +82,7 @@ EXPORT int pthread_getattr_np(pthread_t t, pthread_attr_t *attr)
 	rawlock_drop(&loan);
 	if (!err && !co->green->own_stack)
 		err = pthread_attr_setguardsize(attr, co->green->guard_size);
-	return err;
+	return coro_leave(err);
 }
 
 /* pthread_getaffinity_np(3) */
@@ -172,52 +187,61 @@ EXPORT int prctl(int option, ...)
 		arg[i] = va_arg(ap, unsigned long);
 	va_end(ap);
 	if (UNLIKELY(option == PR_SET_NAME || option == PR_GET_NAME)) {
-		me = sig_coro();
+		me = myself();
 		if (is_green(me))
 			return prctl_name(me, option, (char *)arg[0]);
 	}
 	return libc.prctl(option, arg[0], arg[1], arg[2], arg[3]);
 }
 
+/* In place of a tid that the application names: the host's for one of ours, whose ring is for it alone. */
+static int kernel_tid(int tid)
+{
+	if (LIKELY(tid <= TID_MAX_LIMIT))
+		return tid;
+	coro_host();
+	return coro_leave(coro_kernel_tid(tid));
+}
+
 /* sched_getaffinity(2) */
 EXPORT int sched_getaffinity(pid_t tid, size_t size, cpu_set_t *set)
 {
-	return libc.sched_getaffinity(coro_kernel_tid(tid), size, set);
+	return libc.sched_getaffinity(kernel_tid(tid), size, set);
 }
 
 /* sched_setaffinity(2) */
 EXPORT int sched_setaffinity(pid_t tid, size_t size, const cpu_set_t *set)
 {
-	return libc.sched_setaffinity(coro_kernel_tid(tid), size, set);
+	return libc.sched_setaffinity(kernel_tid(tid), size, set);
 }
 
 /* sched_getscheduler(2) */
 EXPORT int sched_getscheduler(pid_t tid)
 {
-	return libc.sched_getscheduler(coro_kernel_tid(tid));
+	return libc.sched_getscheduler(kernel_tid(tid));
 }
 
 /* sched_setscheduler(2) */
 EXPORT int sched_setscheduler(pid_t tid, int policy, const struct sched_param *param)
 {
-	return libc.sched_setscheduler(coro_kernel_tid(tid), policy, param);
+	return libc.sched_setscheduler(kernel_tid(tid), policy, param);
 }
 
 /* sched_getparam(2) */
 EXPORT int sched_getparam(pid_t tid, struct sched_param *param)
 {
-	return libc.sched_getparam(coro_kernel_tid(tid), param);
+	return libc.sched_getparam(kernel_tid(tid), param);
 }
 
 /* sched_setparam(2) */
 EXPORT int sched_setparam(pid_t tid, const struct sched_param *param)
 {
-	return libc.sched_setparam(coro_kernel_tid(tid), param);
+	return libc.sched_setparam(kernel_tid(tid), param);
 }
 
 static id_t kernel_who(int which, id_t who)
 {
-	return which == PRIO_PROCESS ? (id_t)coro_kernel_tid((int)who) : who;
+	return which == PRIO_PROCESS ? (id_t)kernel_tid((int)who) : who;
 }
 
 /* getpriority(2) */

@@ -51,21 +51,24 @@ static int join_native(struct coro *me, pthread_t t, void **result, deadline_t u
 		if (r == -ECANCELED)
 			r = coro_ended_early(me);
 		if (r == -EAGAIN) /* no worker to be had */
-			return libc.pthread_join(t, result);
+			return -1;
 		if (r < 0)
 			return -r;
 	}
 	return err;
 }
 
+/* An error number, or -1: libc shall do it. */
 static int join_until(pthread_t t, void **result, deadline_t until)
 {
-	struct coro *target = coro_of(t), *me;
+	struct coro *target = coro_of(t), *me = target ? coro_host() : coro_enter();
+	int err = -1;
 
 	if (target)
-		return green_join(target, result, until);
-	me = coro_enter();
-	return me && thread_tid_word(t) ? join_native(me, t, result, until) : -1;
+		err = green_join(target, result, until);
+	else if (me && thread_tid_word(t))
+		err = join_native(me, t, result, until);
+	return coro_leave(err);
 }
 
 /* pthread_join(3).  Parks: until the thread has ended.  Passes through: a native thread joins a native one.
@@ -86,7 +89,10 @@ EXPORT int pthread_tryjoin_np(pthread_t t, void **result)
 {
 	struct coro *target = coro_of(t);
 
-	return target ? green_tryjoin(target, result) : libc.pthread_tryjoin_np(t, result);
+	if (LIKELY(!target))
+		return libc.pthread_tryjoin_np(t, result);
+	coro_host();
+	return coro_leave(green_tryjoin(target, result));
 }
 
 static bool is_bad_time(const struct timespec *ts)

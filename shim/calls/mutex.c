@@ -79,7 +79,7 @@ static __attribute__((noinline)) int await_mutex(pthread_mutex_t *m, struct app_
 		waitq_add_again(w, m, ~0u);
 	}
 	errno = saved;
-	return err;
+	return coro_leave(err);
 }
 
 /* One wait of a coroutine for a mutex of the other sort.  Threads of this process wake it; if the owner is none
@@ -123,13 +123,15 @@ static int await_hostlock(struct coro *me, pthread_mutex_t *m, struct app_time l
 	return err;
 }
 
+/* The rest of a call: it leaves. */
 static int acquire_hostlock(struct coro *me, pthread_mutex_t *m, struct app_time limit, const char *why)
 {
 	int err = hostlock_trylock(me, m);
 
-	return err == EBUSY ? await_hostlock(me, m, limit, why) : err;
+	return coro_leave(err == EBUSY ? await_hostlock(me, m, limit, why) : err);
 }
 
+/* What need not wait touches nothing of the scheduler, and is the same for one that has lost it. */
 static inline int acquire(pthread_mutex_t *m, struct app_time limit, const char *why, const void *caller)
 {
 	int err = try_private(m);
@@ -143,11 +145,15 @@ static inline int acquire(pthread_mutex_t *m, struct app_time limit, const char 
  * errno: error numbers: libc's. */
 EXPORT int pthread_mutex_lock(pthread_mutex_t *m)
 {
+	struct coro *me;
+
 	if (!locks_are_ours())
 		return libc.pthread_mutex_lock(m);
-	if (hostlock_is_needed(m))
-		return coro_self ? acquire_hostlock(coro_self, m, NO_LIMIT, "pthread_mutex_lock")
-				 : libc.pthread_mutex_lock(m);
+	if (hostlock_is_needed(m)) {
+		me = coro_host();
+		return me ? acquire_hostlock(me, m, NO_LIMIT, "pthread_mutex_lock")
+			  : libc.pthread_mutex_lock(m);
+	}
 	return acquire(m, NO_LIMIT, "pthread_mutex_lock", __builtin_return_address(0));
 }
 EXPORT_ALIAS(__pthread_mutex_lock, pthread_mutex_lock);
@@ -155,9 +161,13 @@ EXPORT_ALIAS(__pthread_mutex_lock, pthread_mutex_lock);
 /* pthread_mutex_trylock(3).  Parks: never. */
 EXPORT int pthread_mutex_trylock(pthread_mutex_t *m)
 {
+	struct coro *me;
+
 	if (!locks_are_ours())
 		return libc.pthread_mutex_trylock(m);
-	return hostlock_is_needed(m) && coro_self ? hostlock_trylock(coro_self, m) : try_private(m);
+	if (hostlock_is_needed(m) && (me = coro_host()) != NULL)
+		return coro_leave(hostlock_trylock(me, m));
+	return try_private(m);
 }
 EXPORT_ALIAS(__pthread_mutex_trylock, pthread_mutex_trylock);
 
@@ -166,12 +176,15 @@ EXPORT_ALIAS(__pthread_mutex_trylock, pthread_mutex_trylock);
 EXPORT int pthread_mutex_timedlock(pthread_mutex_t *m, const struct timespec *abs)
 {
 	struct app_time limit = { CLOCK_REALTIME, abs };
+	struct coro *me;
 
 	if (!locks_are_ours())
 		return libc.pthread_mutex_timedlock(m, abs);
-	if (hostlock_is_needed(m))
-		return coro_self ? acquire_hostlock(coro_self, m, limit, "pthread_mutex_timedlock")
-				 : libc.pthread_mutex_timedlock(m, abs);
+	if (hostlock_is_needed(m)) {
+		me = coro_host();
+		return me ? acquire_hostlock(me, m, limit, "pthread_mutex_timedlock")
+			  : libc.pthread_mutex_timedlock(m, abs);
+	}
 	return acquire(m, limit, "pthread_mutex_timedlock", __builtin_return_address(0));
 }
 
@@ -179,14 +192,17 @@ EXPORT int pthread_mutex_timedlock(pthread_mutex_t *m, const struct timespec *ab
 EXPORT int pthread_mutex_clocklock(pthread_mutex_t *m, clockid_t clock, const struct timespec *abs)
 {
 	struct app_time limit = { clock, abs };
+	struct coro *me;
 
 	if (!locks_are_ours())
 		return libc.pthread_mutex_clocklock(m, clock, abs);
 	if (!clock_is_known(clock))
 		return EINVAL;
-	if (hostlock_is_needed(m))
-		return coro_self ? acquire_hostlock(coro_self, m, limit, "pthread_mutex_clocklock")
-				 : libc.pthread_mutex_clocklock(m, clock, abs);
+	if (hostlock_is_needed(m)) {
+		me = coro_host();
+		return me ? acquire_hostlock(me, m, limit, "pthread_mutex_clocklock")
+			  : libc.pthread_mutex_clocklock(m, clock, abs);
+	}
 	return acquire(m, limit, "pthread_mutex_clocklock", __builtin_return_address(0));
 }
 
@@ -199,10 +215,10 @@ static int after_unlock(pthread_mutex_t *m, int err)
 
 static PARKING int unlock_ours(pthread_mutex_t *m)
 {
-	struct coro *guest;
+	struct coro *guest, *me;
 
-	if (hostlock_is_needed(m) && coro_self)
-		return after_unlock(m, hostlock_unlock(coro_self, m));
+	if (hostlock_is_needed(m) && (me = coro_host()) != NULL)
+		return coro_leave(after_unlock(m, hostlock_unlock(me, m)));
 	if (UNLIKELY((guest = owner_apart(m)) != NULL))
 		return after_unlock(m, owner_unlock(guest, m));
 	return after_unlock(m, libc.pthread_mutex_unlock(m));
@@ -225,20 +241,27 @@ EXPORT_ALIAS(__pthread_mutex_unlock, pthread_mutex_unlock);
 /* pthread_mutex_consistent(3).  Parks: never. */
 EXPORT int pthread_mutex_consistent(pthread_mutex_t *m)
 {
-	if (locks_are_ours() && coro_self)
-		return hostlock_consistent(coro_self, m);
+	struct coro *me = locks_are_ours() ? coro_host() : NULL;
+
+	if (me)
+		return coro_leave(hostlock_consistent(me, m));
 	return libc.pthread_mutex_consistent(m);
+}
+
+static PARKING int destroy_hostlock(pthread_mutex_t *m)
+{
+	struct coro *me = coro_host();
+	int err = libc.pthread_mutex_destroy(m);
+
+	if (me && err == 0)
+		hostlock_destroyed(m);
+	return coro_leave(err);
 }
 
 /* pthread_mutex_destroy(3).  Parks: never. */
 EXPORT int pthread_mutex_destroy(pthread_mutex_t *m)
 {
-	bool known = locks_are_ours() && hostlock_is_needed(m) && coro_self;
-	int err = libc.pthread_mutex_destroy(m);
-
-	if (known && err == 0)
-		hostlock_destroyed(m);
-	return err;
+	return locks_are_ours() && hostlock_is_needed(m) ? destroy_hostlock(m) : libc.pthread_mutex_destroy(m);
 }
 
 /* glibc's mtx_t is a pthread_mutex_t under another name. */

@@ -11,6 +11,7 @@
  * cleanup attribute sees to it, which unwinding runs only in objects compiled with -fexceptions.
  */
 #include <limits.h>
+#include "coro.h"
 #include "libc.h"
 #include "raw.h"
 #include "waitq.h"
@@ -54,6 +55,7 @@ static void await_change(int *word, int in_progress)
 	else
 		waitq_leave(w);
 	errno = saved;
+	coro_leave(0);
 }
 
 static __attribute__((noinline)) void run_once(int *word, void (*init)(void))

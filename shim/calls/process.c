@@ -247,7 +247,7 @@ EXPORT pid_t waitpid(pid_t pid, int *status, int options)
 
 	if (LIKELY(!me))
 		return libc.waitpid(pid, status, options);
-	return park_wait(me, pid, status, options, NULL, "waitpid");
+	return coro_leave(park_wait(me, pid, status, options, NULL, "waitpid"));
 }
 EXPORT_ALIAS(__waitpid, waitpid);
 
@@ -258,7 +258,7 @@ EXPORT pid_t wait4(pid_t pid, int *status, int options, struct rusage *usage)
 
 	if (LIKELY(!me))
 		return libc.wait4(pid, status, options, usage);
-	return park_wait(me, pid, status, options, usage, "wait4");
+	return coro_leave(park_wait(me, pid, status, options, usage, "wait4"));
 }
 EXPORT_ALIAS(__wait4, wait4);
 
@@ -269,7 +269,7 @@ EXPORT pid_t wait(int *status)
 
 	if (LIKELY(!me))
 		return libc.wait(status);
-	return park_wait(me, -1, status, 0, NULL, "wait");
+	return coro_leave(park_wait(me, -1, status, 0, NULL, "wait"));
 }
 EXPORT_ALIAS(__wait, wait);
 
@@ -280,7 +280,7 @@ EXPORT pid_t wait3(int *status, int options, struct rusage *usage)
 
 	if (LIKELY(!me))
 		return libc.wait3(status, options, usage);
-	return park_wait(me, -1, status, options, usage, "wait3");
+	return coro_leave(park_wait(me, -1, status, options, usage, "wait3"));
 }
 
 static int park_waitid(struct coro *me, idtype_t type, id_t id, siginfo_t *info, int options)
@@ -317,7 +317,7 @@ EXPORT int waitid(idtype_t type, id_t id, siginfo_t *info, int options)
 
 	if (LIKELY(!me))
 		return libc.waitid(type, id, info, options);
-	return park_waitid(me, type, id, info, options);
+	return coro_leave(park_waitid(me, type, id, info, options));
 }
 
 static void forget_others(void)
@@ -326,6 +326,13 @@ static void forget_others(void)
 	listeners = NULL;
 	cooplock_after_fork(&exit_lock);
 	cooplock_after_fork(&fork_lock);
+}
+
+/* The program's handlers may have left, or have taken so long that the caller is alone now. */
+static void leave_after_handlers(void)
+{
+	coro_here();
+	coro_leave(0);
 }
 
 /* fork(2).  Parks: while another thread is in fork, and where the program's handlers do.
@@ -337,6 +344,7 @@ EXPORT pid_t fork(void)
 
 	if (LIKELY(!atomic_load_explicit(&green_exist, memory_order_relaxed)))
 		return libc.fork();
+	coro_host();
 	cooplock_before_fork();
 	if (must_not_wait())
 		return libc.fork();
@@ -347,6 +355,7 @@ EXPORT pid_t fork(void)
 	if (pid == 0)
 		forget_others();
 	cooplock_drop(&fork_lock);
+	leave_after_handlers();
 	errno = saved;
 	return pid;
 }
@@ -356,8 +365,10 @@ EXPORT_ALIAS(__fork, fork);
  * The lock is never given back: the process ends. */
 EXPORT void exit(int status)
 {
-	if (atomic_load_explicit(&green_exist, memory_order_relaxed) && !must_not_wait())
+	if (atomic_load_explicit(&green_exist, memory_order_relaxed) && !must_not_wait()) {
 		cooplock_take(&exit_lock, "exit");
+		coro_leave(0);
+	}
 	libc.exit(status);
 	__builtin_unreachable();
 }

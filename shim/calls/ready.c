@@ -82,7 +82,7 @@ EXPORT int poll(struct pollfd *fds, nfds_t n, int timeout_ms)
 		return libc.poll(fds, n, timeout_ms);
 	ts = ns_timespec(timeout_ms * NS_PER_MS);
 	p = patience(timeout_ms < 0 ? NULL : &ts, "poll");
-	return park_poll(me, fds, n, &p);
+	return coro_leave(park_poll(me, fds, n, &p));
 }
 EXPORT_ALIAS(__poll, poll);
 
@@ -112,9 +112,9 @@ EXPORT int ppoll(struct pollfd *fds, nfds_t n, const struct timespec *timeout, c
 	if (LIKELY(!me))
 		return libc.ppoll(fds, n, timeout, mask);
 	if (timeout && !is_valid(timeout))
-		return fail(EINVAL);
+		return coro_leave(fail(EINVAL));
 	p = patience(timeout, "ppoll");
-	return park_ppoll(me, fds, n, &p, mask);
+	return coro_leave(park_ppoll(me, fds, n, &p, mask));
 }
 
 /* The three sets of a select(): the caller's, and room for a try, in one piece of memory. */
@@ -322,19 +322,19 @@ EXPORT int select(int nfds, fd_set *in, fd_set *out, fd_set *ex, struct timeval 
 	struct sets s;
 	int r;
 
-	if (LIKELY(!me) || nfds < 0)
+	if (LIKELY(!me) || (nfds < 0 && coro_leave(true)))
 		return libc.select(nfds, in, out, ex, timeout);
 	if (timeout && (timeout->tv_sec < 0 || timeout->tv_usec < 0))
-		return fail(EINVAL);
+		return coro_leave(fail(EINVAL));
 	if (make_sets(&s, nfds, in, out, ex) < 0)
-		return fail(ENOMEM);
+		return coro_leave(fail(ENOMEM));
 	if (timeout)
 		ts = normal_timespec(timeout);
 	p = patience(timeout ? &ts : NULL, "select");
 	r = park_select(me, &s, &p, NULL);
 	if (timeout)
 		write_rest(timeout, p.until);
-	return r;
+	return coro_leave(r);
 }
 EXPORT_ALIAS(__select, select);
 
@@ -346,12 +346,12 @@ EXPORT int pselect(int nfds, fd_set *in, fd_set *out, fd_set *ex, const struct t
 	struct patience p;
 	struct sets s;
 
-	if (LIKELY(!me) || nfds < 0)
+	if (LIKELY(!me) || (nfds < 0 && coro_leave(true)))
 		return libc.pselect(nfds, in, out, ex, timeout, mask);
 	if (timeout && !is_valid(timeout))
-		return fail(EINVAL);
+		return coro_leave(fail(EINVAL));
 	if (make_sets(&s, nfds, in, out, ex) < 0)
-		return fail(ENOMEM);
+		return coro_leave(fail(ENOMEM));
 	p = patience(timeout, "pselect");
-	return park_select(me, &s, &p, mask);
+	return coro_leave(park_select(me, &s, &p, mask));
 }

@@ -61,9 +61,12 @@ static int try_shared(struct coro *me, pthread_rwlock_t *rw, int side)
 	return side == WRITER ? hostlock_trywrlock(me, rw) : hostlock_tryrdlock(me, rw);
 }
 
+/* For a shared one a coroutine's call has begun from here on; a private one needs nothing of the scheduler. */
 static int try(pthread_rwlock_t *rw, int side)
 {
-	return is_shared(rw) && coro_self ? try_shared(coro_self, rw, side) : try_private(rw, side);
+	struct coro *me = is_shared(rw) ? coro_host() : NULL;
+
+	return me ? try_shared(me, rw, side) : try_private(rw, side);
 }
 
 static bool is_mine(const pthread_rwlock_t *rw)
@@ -84,12 +87,11 @@ static bool wake_side(const void *rw, int side, struct coro **owed)
 static void wake_next(const void *rw, bool writers_first)
 {
 	int saved = errno;
-	struct coro *me, *owed;
+	struct coro *owed;
 
 	if (!wake_side(rw, writers_first ? WRITER : READER, &owed))
 		wake_side(rw, writers_first ? READER : WRITER, &owed);
-	if (owed && (me = coro_may_park()) != NULL)
-		greenlet_give_way(me, owed, rw);
+	waitq_give_way(owed, rw);
 	errno = saved;
 }
 
@@ -116,6 +118,7 @@ static int rest(struct waiter *w, pthread_rwlock_t *rw, struct app_time limit, i
 	return 0;
 }
 
+/* The rest of a call: it leaves. */
 static int await_rwlock(pthread_rwlock_t *rw, int side, struct app_time limit, const char *why)
 {
 	struct waiter native, *w = waitq_mine(&native);
@@ -139,7 +142,12 @@ static int await_rwlock(pthread_rwlock_t *rw, int side, struct app_time limit, c
 		waitq_add_again(w, rw, side);
 	}
 	errno = saved;
-	return err;
+	return coro_leave(err);
+}
+
+static int end_try(const pthread_rwlock_t *rw, int err)
+{
+	return is_shared(rw) ? coro_leave(err) : err;
 }
 
 static int acquire(pthread_rwlock_t *rw, int side, struct app_time limit, const char *why)
@@ -150,7 +158,7 @@ static int acquire(pthread_rwlock_t *rw, int side, struct app_time limit, const 
 		return EINVAL;
 	err = try(rw, side);
 	if (LIKELY(err != EBUSY))
-		return err;
+		return end_try(rw, err);
 	return !is_shared(rw) && is_mine(rw) ? EDEADLK : await_rwlock(rw, side, limit, why);
 }
 
@@ -184,7 +192,7 @@ static int try_only(pthread_rwlock_t *rw, int side)
 {
 	int err = try(rw, side);
 
-	return err == EDEADLK ? EBUSY : err;
+	return end_try(rw, err == EDEADLK ? EBUSY : err);
 }
 
 /* pthread_rwlock_tryrdlock(3).  Parks: never.  EBUSY also for who must stand back for a waiting writer. */
@@ -239,16 +247,16 @@ EXPORT int pthread_rwlock_clockwrlock(pthread_rwlock_t *rw, clockid_t clock, con
 
 static PARKING int unlock_ours(pthread_rwlock_t *rw)
 {
-	bool writers_first = prefers_writers(rw); /* after the unlock rw may be gone */
-	struct coro *guest = owner_guest();
+	bool writers_first = prefers_writers(rw), shared = is_shared(rw); /* after the unlock rw may be gone */
+	struct coro *guest = owner_guest(), *me = shared ? coro_host() : NULL;
 	int err;
 
-	if (UNLIKELY(guest && !is_shared(rw)))
+	if (UNLIKELY(guest && !shared))
 		owner_before_rwunlock(guest, rw);
-	err = is_shared(rw) && coro_self ? hostlock_rwunlock(coro_self, rw) : libc.pthread_rwlock_unlock(rw);
+	err = me ? hostlock_rwunlock(me, rw) : libc.pthread_rwlock_unlock(rw);
 	if (waitq_has_waiters(rw))
 		wake_next(rw, writers_first);
-	return err;
+	return me ? coro_leave(err) : err;
 }
 
 /* pthread_rwlock_unlock(3).  Parks: never, but gives way when it wakes one that has lost its turn before. */
@@ -266,17 +274,27 @@ EXPORT int pthread_rwlock_unlock(pthread_rwlock_t *rw)
 }
 EXPORT_ALIAS(__pthread_rwlock_unlock, pthread_rwlock_unlock);
 
-/* pthread_spin_lock(3).  Yields: while another holds it, else it would spin for ever against an owner that is
- * parked on the same kernel thread.  Passes through: native threads. */
-EXPORT int pthread_spin_lock(pthread_spinlock_t *spin)
+static PARKING int yield_for_spin(pthread_spinlock_t *spin)
 {
 	struct coro *me = coro_may_park();
 	int saved = errno, err;
 
-	if (LIKELY(!me))
+	if (!me)
 		return libc.pthread_spin_lock(spin);
 	while ((err = pthread_spin_trylock(spin)) == EBUSY)
 		sched_yield_now(me);
 	errno = saved;
-	return err;
+	return coro_leave(err);
+}
+
+/* pthread_spin_lock(3).  Yields: while another holds it, else it would spin for ever against an owner that is
+ * parked on the same kernel thread.  Passes through: native threads. */
+EXPORT int pthread_spin_lock(pthread_spinlock_t *spin)
+{
+	int err;
+
+	if (LIKELY(!coro_self))
+		return libc.pthread_spin_lock(spin);
+	err = pthread_spin_trylock(spin);
+	return err == EBUSY ? yield_for_spin(spin) : err;
 }

@@ -209,31 +209,59 @@ static int await_shared(struct coro *me, sem_t *s, struct app_time limit, const 
 	return 0;
 }
 
+/* A token that is there needs nothing of the scheduler.  Not for who is to end here. */
+static bool take_at_once(sem_t *s)
+{
+	struct coro *me = coro_self;
+
+	if (!me)
+		libc.pthread_testcancel();
+	else if (coro_cancel_due(me))
+		return false;
+	return !greenlet_stands_back(s) && libc.sem_trywait(s) == 0;
+}
+
+static int wait_in_libc(sem_t *s, struct app_time limit)
+{
+	if (!limit.at)
+		return libc.sem_wait(s);
+	return limit.clock == CLOCK_REALTIME ? libc.sem_timedwait(s, limit.at)
+					     : libc.sem_clockwait(s, limit.clock, limit.at);
+}
+
 static int await_token(sem_t *s, struct app_time limit, const char *why, const void *caller)
 {
-	struct coro *me = coro_enter();
+	struct coro *me;
 	int saved = errno, r;
 	bool whole;
 
-	if (!coro_self)
-		libc.pthread_testcancel();
-	if (!greenlet_stands_back(s) && libc.sem_trywait(s) == 0)
+	if (take_at_once(s))
 		return 0;
 	if (standby_is_me() && !limit.at)
 		return libc.sem_wait(s); /* as in await_mutex(), mutex.c */
+	me = coro_enter();
+	if (is_shared(s) && !me) { /* in a handler */
+		errno = saved;
+		return wait_in_libc(s, limit);
+	}
 	whole = greenlet_enter_whole(python_parks_thread(caller));
-	r = me && is_shared(s) ? await_shared(me, s, limit, why) : await_private(s, limit, why);
+	r = is_shared(s) ? await_shared(me, s, limit, why) : await_private(s, limit, why);
 	greenlet_leave_whole(whole);
 	if (r < 0)
-		return fail(-r);
+		return coro_leave(fail(-r));
 	errno = saved;
-	return 0;
+	return coro_leave(0);
 }
 
-/* Is this one for libc: nothing is green, or who cannot park meets a semaphore of several processes? */
+/* Is this one for libc: nothing is green, or a native thread meets a semaphore of several processes? */
 static inline bool is_libcs(const sem_t *s)
 {
-	return !locks_are_ours() || (is_shared(s) && !coro_may_park());
+	return !locks_are_ours() || (is_shared(s) && !coro_self);
+}
+
+static inline bool is_refused(struct app_time limit)
+{
+	return locks_are_ours() && (!clock_is_known(limit.clock) || !app_time_is_valid(limit));
 }
 
 /* sem_wait(3).  Parks: until there is a token; a cancellation point.  Passes through: no green thread exists
@@ -252,10 +280,10 @@ EXPORT int sem_timedwait(sem_t *s, const struct timespec *abs)
 {
 	struct app_time limit = { CLOCK_REALTIME, abs };
 
+	if (is_refused(limit))
+		return fail(EINVAL);
 	if (is_libcs(s))
 		return libc.sem_timedwait(s, abs);
-	if (!app_time_is_valid(limit))
-		return fail(EINVAL);
 	return await_token(s, limit, "sem_timedwait", __builtin_return_address(0));
 }
 
@@ -264,10 +292,10 @@ EXPORT int sem_clockwait(sem_t *s, clockid_t clock, const struct timespec *abs)
 {
 	struct app_time limit = { clock, abs };
 
+	if (is_refused(limit))
+		return fail(EINVAL);
 	if (is_libcs(s))
 		return libc.sem_clockwait(s, clock, abs);
-	if (!clock_is_known(clock) || !app_time_is_valid(limit))
-		return fail(EINVAL);
 	return await_token(s, limit, "sem_clockwait", __builtin_return_address(0));
 }
 

@@ -3,7 +3,7 @@
  * Changing the ids of the process.  glibc signals every thread that it knows of and waits for each answer:
  * green ones have no kernel thread, are told ESRCH by the kernel and skipped, and the host answers in its
  * own record (sig_guard_setxid).  What it must not meet is a kernel thread that is being born or buried,
- * with all signals blocked, so the two exclude each other.
+ * with all signals blocked, so the two exclude each other; nor a hand-off in between.
  *
  * Contract of all: never park (nor does an NSS module that initgroups calls).  Pass through: while no
  * thread of the process has been green, and in vfork children.  errno: the kernel's.  No difference.
@@ -18,6 +18,7 @@ static bool enter(void)
 		return false;
 	if (raw1(SYS_getpid, 0) != sched.host_pid)
 		return false;
+	coro_here();
 	if (coro_self)
 		coro_self->no_park++;
 	body_creation_lock();
@@ -31,7 +32,7 @@ static int leave(bool entered, int r)
 	body_creation_unlock();
 	if (coro_self)
 		coro_self->no_park--;
-	return r;
+	return coro_leave(r);
 }
 
 /* setuid(2) */

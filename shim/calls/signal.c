@@ -112,7 +112,7 @@ EXPORT int pthread_sigmask(int how, const sigset_t *set, sigset_t *old)
 
 	if (LIKELY(!me))
 		return libc.pthread_sigmask(how, set, old);
-	return change_mask(me, how, set, old);
+	return coro_leave(change_mask(me, how, set, old));
 }
 
 /* sigprocmask(2).  As pthread_sigmask(). */
@@ -123,7 +123,7 @@ EXPORT int sigprocmask(int how, const sigset_t *set, sigset_t *old)
 
 	if (LIKELY(!me))
 		return libc.sigprocmask(how, set, old);
-	err = change_mask(me, how, set, old);
+	err = coro_leave(change_mask(me, how, set, old));
 	return err ? fail(err) : 0;
 }
 
@@ -136,7 +136,7 @@ EXPORT int sigpending(sigset_t *set)
 	if (LIKELY(!me))
 		return libc.sigpending(set);
 	sig_read_pending(me, set);
-	return 0;
+	return coro_leave(0);
 }
 
 /* Until a handler has run, with `mask` in force meanwhile unless it is NULL.  Always -1, EINTR (a native coroutine: or why it was
@@ -166,7 +166,7 @@ EXPORT int pause(void)
 
 	if (LIKELY(!me))
 		return libc.pause();
-	return await_handler(me, NULL, "pause");
+	return coro_leave(await_handler(me, NULL, "pause"));
 }
 
 /* sigsuspend(2).  As pause(). */
@@ -176,7 +176,7 @@ EXPORT int sigsuspend(const sigset_t *mask)
 
 	if (LIKELY(!me))
 		return libc.sigsuspend(mask);
-	return await_handler(me, mask, "sigsuspend");
+	return coro_leave(await_handler(me, mask, "sigsuspend"));
 }
 EXPORT_ALIAS(__sigsuspend, sigsuspend);
 
@@ -187,6 +187,13 @@ static struct coro *target_of(pthread_t t)
 	return UNLIKELY(co != NULL) && raw1(SYS_getpid, 0) == sched.host_pid ? co : NULL;
 }
 
+/* The handler of a caller who sends to itself runs before this returns, and that is the host's to arrange. */
+static int send_to(struct coro *co, int sig, const siginfo_t *info)
+{
+	coro_host();
+	return coro_leave(sig_send_info(co, sig, info));
+}
+
 /* pthread_kill(3).  Parks: never; the caller's own handler runs before it returns.
  * Passes through: native targets.  errno: as error numbers, EINVAL; 0 for a thread that has ended, like glibc.
  * Differs: a parked target runs its handler when its turn comes. */
@@ -194,7 +201,7 @@ EXPORT int pthread_kill(pthread_t t, int sig)
 {
 	struct coro *co = target_of(t);
 
-	return LIKELY(!co) ? libc.pthread_kill(t, sig) : sig_send(co, sig);
+	return LIKELY(!co) ? libc.pthread_kill(t, sig) : send_to(co, sig, NULL);
 }
 
 /* pthread_sigqueue(3).  As pthread_kill(); EAGAIN when too many wait. */
@@ -211,7 +218,7 @@ EXPORT int pthread_sigqueue(pthread_t t, int sig, const union sigval value)
 	info.si_pid = sched.host_pid;
 	info.si_uid = getuid();
 	info.si_value = value;
-	return sig_send_info(co, sig, &info);
+	return send_to(co, sig, &info);
 }
 
 /* tgkill(2).  As pthread_kill().  Differs: a native thread cannot reach a green one by its tid: ESRCH. */
@@ -221,7 +228,7 @@ EXPORT int tgkill(pid_t tgid, pid_t tid, int sig)
 
 	if (LIKELY(!sig_coro()))
 		return libc.tgkill(tgid, tid, sig);
-	err = sig_tgkill(tgid, tid, sig);
+	err = coro_leave(sig_tgkill(tgid, tid, sig));
 	return err ? fail(err) : 0;
 }
 
@@ -233,7 +240,7 @@ EXPORT int raise(int sig)
 
 	if (LIKELY(!me))
 		return libc.raise(sig);
-	err = sig_send(me, sig);
+	err = coro_leave(sig_send(me, sig));
 	return err ? fail(err) : 0;
 }
 
@@ -266,20 +273,22 @@ static int set_altstack(struct coro *me, const stack_t *ss)
 }
 
 /* sigaltstack(2).  Parks: never.  Passes through: main, native threads.  errno: the kernel's.
- * Differs: a green thread's is used for what is sent to it, not for faults: those use main's. */
+ * Differs: a green thread's is used for what is sent to it, not for faults: those use main's.  Main's is
+ * that of the kernel thread that is the host at the time: after a hand-off, not the one that main began on. */
 EXPORT int sigaltstack(const stack_t *ss, stack_t *old)
 {
 	struct coro *me = sig_coro();
 	stack_t was;
 	int err = 0;
 
-	if (LIKELY(!me) || !me->green)
+	if (LIKELY(!me) || (!me->green && coro_leave(true)))
 		return libc.sigaltstack(ss, old);
 	was = me->altstack;
 	if (runs_on(&was))
 		was.ss_flags |= SS_ONSTACK;
 	if (ss)
 		err = set_altstack(me, ss);
+	coro_leave(0);
 	if (err)
 		return fail(err);
 	if (old)

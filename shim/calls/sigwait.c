@@ -107,10 +107,10 @@ EXPORT int sigtimedwait(const sigset_t *set, siginfo_t *out, const struct timesp
 		return libc.sigtimedwait(set, out, timeout);
 	if (timeout) {
 		if (timeout->tv_sec < 0 || timeout->tv_nsec < 0 || timeout->tv_nsec >= NS_PER_S)
-			return fail(EINVAL);
+			return coro_leave(fail(EINVAL));
 		until = timeout->tv_sec || timeout->tv_nsec ? deadline_in(timespec_ns(timeout)) : 0;
 	}
-	return result_of(await_signal(me, set, &info, until, "sigtimedwait"), &info, out);
+	return coro_leave(result_of(await_signal(me, set, &info, until, "sigtimedwait"), &info, out));
 }
 
 /* sigwaitinfo(2).  The same without a time. */
@@ -121,7 +121,7 @@ EXPORT int sigwaitinfo(const sigset_t *set, siginfo_t *out)
 
 	if (LIKELY(!me))
 		return libc.sigwaitinfo(set, out);
-	return result_of(await_signal(me, set, &info, NEVER, "sigwaitinfo"), &info, out);
+	return coro_leave(result_of(await_signal(me, set, &info, NEVER, "sigwaitinfo"), &info, out));
 }
 
 /* sigwait(3).  The same, but handlers do not end it.  Returns an error number. */
@@ -136,6 +136,7 @@ EXPORT int sigwait(const sigset_t *set, int *out)
 	do
 		sig = await_signal(me, set, &info, NEVER, "sigwait");
 	while (sig == -EINTR);
+	coro_leave(0);
 	if (sig < 0)
 		return -sig;
 	*out = sig;

@@ -8,6 +8,8 @@
  *   connect  borrows O_NONBLOCK for the length of the system call.  Its end is asked of a second connect(),
  *            not of SO_ERROR: that leaves the socket as a blocking call leaves it, ready to be tried again.
  *
+ * A call that is the plain one after all leaves before it: `(... && coro_leave(true))`.
+ *
  * A blocking send is over when all is sent.  What comes after its first bytes (an error, a signal, a
  * timeout) makes it return their count, and raises no SIGPIPE, as in the kernel.
  */
@@ -99,9 +101,9 @@ EXPORT int connect(int fd, __CONST_SOCKADDR_ARG addr, socklen_t len)
 {
 	struct coro *me = coro_enter();
 
-	if (LIKELY(!me) || !is_socket(fd) || fd_is_nonblock(fd))
+	if (LIKELY(!me) || ((!is_socket(fd) || fd_is_nonblock(fd)) && coro_leave(true)))
 		return libc.connect(fd, addr, len);
-	return park_connect(me, fd, addr.__sockaddr__, len);
+	return coro_leave(park_connect(me, fd, addr.__sockaddr__, len));
 }
 EXPORT_ALIAS(__connect, connect);
 
@@ -214,9 +216,9 @@ EXPORT int accept(int fd, __SOCKADDR_ARG addr, socklen_t *len)
 		note_native_accept(fd);
 		return note_accepted(fd, libc.accept(fd, addr, len), 0);
 	}
-	if (!is_socket(fd))
+	if (!is_socket(fd) && coro_leave(true))
 		return libc.accept(fd, addr, len);
-	return note_accepted(fd, park_accept(me, fd, addr.__sockaddr__, len, 0, "accept"), 0);
+	return coro_leave(note_accepted(fd, park_accept(me, fd, addr.__sockaddr__, len, 0, "accept"), 0));
 }
 
 /* accept4(2).  As accept(). */
@@ -228,9 +230,10 @@ EXPORT int accept4(int fd, __SOCKADDR_ARG addr, socklen_t *len, int flags)
 		note_native_accept(fd);
 		return note_accepted(fd, libc.accept4(fd, addr, len, flags), flags);
 	}
-	if (!is_socket(fd) || (flags & ~(SOCK_NONBLOCK | SOCK_CLOEXEC)))
+	if ((!is_socket(fd) || (flags & ~(SOCK_NONBLOCK | SOCK_CLOEXEC))) && coro_leave(true))
 		return libc.accept4(fd, addr, len, flags);
-	return note_accepted(fd, park_accept(me, fd, addr.__sockaddr__, len, flags, "accept4"), flags);
+	return coro_leave(
+		note_accepted(fd, park_accept(me, fd, addr.__sockaddr__, len, flags, "accept4"), flags));
 }
 
 /* --- Receiving */
@@ -399,11 +402,11 @@ EXPORT ssize_t recv(int fd, void *buf, size_t len, int flags)
 {
 	struct coro *me = coro_enter();
 
-	if (LIKELY(!me) || (flags & NEVER_WAIT))
+	if (LIKELY(!me) || ((flags & NEVER_WAIT) && coro_leave(true)))
 		return libc.recv(fd, buf, len, flags);
 	if (UNLIKELY(flags & MSG_WAITALL) && is_stream(fd))
-		return park_recv_all(me, fd, buf, len, flags, NULL, NULL, "recv");
-	return park_recvfrom(me, fd, buf, len, flags, NULL, NULL, "recv");
+		return coro_leave(park_recv_all(me, fd, buf, len, flags, NULL, NULL, "recv"));
+	return coro_leave(park_recvfrom(me, fd, buf, len, flags, NULL, NULL, "recv"));
 }
 
 /* recvfrom(2).  As recv(). */
@@ -411,11 +414,12 @@ EXPORT ssize_t recvfrom(int fd, void *buf, size_t len, int flags, __SOCKADDR_ARG
 {
 	struct coro *me = coro_enter();
 
-	if (LIKELY(!me) || (flags & NEVER_WAIT))
+	if (LIKELY(!me) || ((flags & NEVER_WAIT) && coro_leave(true)))
 		return libc.recvfrom(fd, buf, len, flags, addr, addr_len);
 	if (UNLIKELY(flags & MSG_WAITALL) && is_stream(fd))
-		return park_recv_all(me, fd, buf, len, flags, addr.__sockaddr__, addr_len, "recvfrom");
-	return park_recvfrom(me, fd, buf, len, flags, addr.__sockaddr__, addr_len, "recvfrom");
+		return coro_leave(
+			park_recv_all(me, fd, buf, len, flags, addr.__sockaddr__, addr_len, "recvfrom"));
+	return coro_leave(park_recvfrom(me, fd, buf, len, flags, addr.__sockaddr__, addr_len, "recvfrom"));
 }
 
 /* recvmsg(2).  As recv(). */
@@ -423,11 +427,11 @@ EXPORT ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
 {
 	struct coro *me = coro_enter();
 
-	if (LIKELY(!me) || (flags & NEVER_WAIT))
+	if (LIKELY(!me) || ((flags & NEVER_WAIT) && coro_leave(true)))
 		return note_passed(msg, libc.recvmsg(fd, msg, flags));
 	if (UNLIKELY(flags & MSG_WAITALL) && is_stream(fd))
-		return note_passed(msg, park_for_all(me, fd, msg, flags, "recvmsg"));
-	return note_passed(msg, park_recvmsg(me, fd, msg, flags, "recvmsg"));
+		return coro_leave(note_passed(msg, park_for_all(me, fd, msg, flags, "recvmsg")));
+	return coro_leave(note_passed(msg, park_recvmsg(me, fd, msg, flags, "recvmsg")));
 }
 
 /* --- Sending */
@@ -517,9 +521,9 @@ EXPORT ssize_t send(int fd, const void *buf, size_t len, int flags)
 {
 	struct coro *me = coro_enter();
 
-	if (LIKELY(!me) || (flags & MSG_DONTWAIT))
+	if (LIKELY(!me) || ((flags & MSG_DONTWAIT) && coro_leave(true)))
 		return libc.send(fd, buf, len, flags);
-	return park_sendto(me, fd, buf, len, flags, NULL, 0, "send");
+	return coro_leave(park_sendto(me, fd, buf, len, flags, NULL, 0, "send"));
 }
 EXPORT_ALIAS(__send, send);
 
@@ -529,9 +533,9 @@ EXPORT ssize_t sendto(int fd, const void *buf, size_t len, int flags, __CONST_SO
 {
 	struct coro *me = coro_enter();
 
-	if (LIKELY(!me) || (flags & MSG_DONTWAIT))
+	if (LIKELY(!me) || ((flags & MSG_DONTWAIT) && coro_leave(true)))
 		return libc.sendto(fd, buf, len, flags, addr, addr_len);
-	return park_sendto(me, fd, buf, len, flags, addr.__sockaddr__, addr_len, "sendto");
+	return coro_leave(park_sendto(me, fd, buf, len, flags, addr.__sockaddr__, addr_len, "sendto"));
 }
 
 /* sendmsg(2).  As send(). */
@@ -539,9 +543,9 @@ EXPORT ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)
 {
 	struct coro *me = coro_enter();
 
-	if (LIKELY(!me) || (flags & MSG_DONTWAIT))
+	if (LIKELY(!me) || ((flags & MSG_DONTWAIT) && coro_leave(true)))
 		return libc.sendmsg(fd, msg, flags);
-	return park_sendmsg(me, fd, msg, flags, "sendmsg");
+	return coro_leave(park_sendmsg(me, fd, msg, flags, "sendmsg"));
 }
 
 /* --- Vectors of messages */
@@ -593,19 +597,24 @@ static PARKING int park_recvmmsg(struct coro *me, int fd, struct mmsghdr *vec, u
 	return (int)got;
 }
 
+static bool receives_plainly(unsigned n, int flags, const struct timespec *timeout)
+{
+	return (flags & NEVER_WAIT) || !n ||
+	       (timeout && (timeout->tv_sec < 0 || timeout->tv_nsec < 0 || timeout->tv_nsec >= NS_PER_S));
+}
+
 /* recvmmsg(2).  Parks: until the vector is full; with MSG_WAITFORONE, until the first message.
  * Passes through and errno: as recv().
  * Differs: an error after the first message is not kept for the next call. */
 EXPORT int recvmmsg(int fd, struct mmsghdr *vec, unsigned n, int flags, struct timespec *timeout)
 {
 	struct coro *me = coro_enter();
-	bool plain = !me || (flags & NEVER_WAIT) || !n;
 	int r;
 
-	if (plain || (timeout && (timeout->tv_sec < 0 || timeout->tv_nsec < 0 || timeout->tv_nsec >= NS_PER_S)))
+	if (LIKELY(!me) || (receives_plainly(n, flags, timeout) && coro_leave(true)))
 		r = libc.recvmmsg(fd, vec, n, flags, timeout);
 	else
-		r = park_recvmmsg(me, fd, vec, n, flags, timeout);
+		r = coro_leave(park_recvmmsg(me, fd, vec, n, flags, timeout));
 	for (int i = 0; i < r; i++)
 		note_passed(&vec[i].msg_hdr, 0);
 	return r;
@@ -655,9 +664,11 @@ EXPORT int sendmmsg(int fd, struct mmsghdr *vec, unsigned n, int flags)
 {
 	struct coro *me = coro_enter();
 
-	if (LIKELY(!me) || (flags & MSG_DONTWAIT) || !n)
+	if (LIKELY(!me) || (((flags & MSG_DONTWAIT) || !n) && coro_leave(true)))
 		return libc.sendmmsg(fd, vec, n, flags);
-	return park_sendmmsg(me, fd, vec, n > IOV_MAX ? IOV_MAX : n, flags); /* the kernel's limit, too */
+	if (n > IOV_MAX) /* the kernel's limit, too */
+		n = IOV_MAX;
+	return coro_leave(park_sendmmsg(me, fd, vec, n, flags));
 }
 
 /* shutdown(2).  Never parks.  Who waits finds out: a reader the end, a writer EPIPE, an accept() EINVAL. */

@@ -9,7 +9,8 @@
  *
  * A call of libc that is not in the table (perror, fscanf, ...) gives a lock back without a word to us.  A
  * waiter therefore looks again every UNSEEN_NS; for everything that passes through here the wake is exact.
- * A read from a terminal or pipe inside libc still blocks the host: it never reaches our read().
+ * A read from a terminal or pipe inside libc never reaches our read(), and blocks the host until a hand-off
+ * (core/handoff.h): nothing has begun between the lock and its release.
  */
 #define __NO_INLINE__ 1 /* no bodies from the headers for what is defined here */
 #include <limits.h>
@@ -54,16 +55,28 @@ static inline bool green(void)
 	return UNLIKELY(atomic_load_explicit(&green_exist, memory_order_relaxed));
 }
 
-/* True: a coroutine has the lock.  False: a native thread, which lets libc sleep on it, or a signal handler. */
+/* True: a coroutine has the lock.  False: a native thread, which lets libc sleep on it, or a signal handler.
+ * A free lock needs nothing of the scheduler; nor does what the call then does in libc, which may take long. */
 __attribute__((noinline)) static bool take(FILE *f, const char *why)
 {
-	struct coro *me = coro_may_park();
+	struct coro *me = coro_self;
 
+	if (!me)
+		return false;
+	if (LIKELY(!me->borrows_tls) && libc.ftrylockfile(f) == 0)
+		return true;
+	me = coro_may_park();
 	if (!me)
 		return false;
 	if (!try_take(me, f))
 		park_for_file(me, f, why);
-	return true;
+	return coro_leave(true);
+}
+
+/* The caller, if the flows of its thread must be told apart; none of those ever loses the scheduler. */
+static struct coro *borrower(void)
+{
+	return UNLIKELY(coro_self && coro_self->borrows_tls) ? coro_may_park() : NULL;
 }
 
 /* After each use of the FILE, taken or not: somebody may wait for it here. */
@@ -72,7 +85,7 @@ __attribute__((noinline)) static void give(FILE *f, bool taken)
 	struct coro *me;
 
 	if (taken) {
-		if ((me = coro_may_park()) != NULL && UNLIKELY(me->borrows_tls))
+		if ((me = borrower()) != NULL)
 			filelock_release(me, f);
 		libc.funlockfile(f);
 	}
@@ -92,7 +105,7 @@ EXPORT_ALIAS(_IO_flockfile, flockfile);
 /* ftrylockfile(3).  Never parks. */
 EXPORT int ftrylockfile(FILE *f)
 {
-	struct coro *me = coro_may_park();
+	struct coro *me = borrower();
 
 	if (me)
 		return try_take(me, f) ? 0 : EBUSY;
@@ -374,13 +387,21 @@ EXPORT ssize_t getline(char **restrict line, size_t *restrict room, FILE *restri
 	return getdelim(line, room, '\n', f);
 }
 
-/* The lock goes with the FILE, so it is only waited for; nobody runs between that and the call. */
+/* What is noted are locks of flows that borrow; one that is alone can have none of theirs to close. */
+static void forget(const FILE *f)
+{
+	if (!coro_here())
+		return;
+	filelock_forget(f);
+	coro_leave(0);
+}
+
+/* The lock goes with the FILE, so it is only waited for. */
 EXPORT int fclose(FILE *f)
 {
 	if (green()) {
 		give(f, take(f, "fclose"));
-		if (coro_self)
-			filelock_forget(f);
+		forget(f);
 	}
 	return libc.fclose(f);
 }

@@ -119,13 +119,13 @@ static long futex_wait(long n, const long *a)
 		return real(n, a);
 	w = waitq_mine(&native);
 	if (!enqueue(&f, w))
-		return fail(EAGAIN);
+		return coro_leave(fail(EAGAIN));
 	flags = WAITQ_INTR | (f.limit.at ? 0 : WAITQ_RESTART);
 	r = f.is_private ? lock_wait(w, f.limit, flags, "futex") : wait_shared(&f, w, flags);
 	if (r < 0)
-		return fail(-r);
+		return coro_leave(fail(-r));
 	errno = saved;
-	return 0;
+	return coro_leave(0);
 }
 
 /* Up to n of ours.  The fence: the caller's store to the word, then our look at the queue; a waiter registers,

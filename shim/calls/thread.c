@@ -27,13 +27,20 @@ static bool should_be_green(const pthread_attr_t *attr, const void *arg, const v
 	return settings.threads == THREADS_ALL || python_makes_green(caller, arg);
 }
 
+/* The run queue is the host's, which the caller may become in here. */
+static int create(pthread_t *t, const pthread_attr_t *attr, void *(*start)(void *), void *arg)
+{
+	coro_host();
+	return coro_leave(green_create(t, attr, start, arg));
+}
+
 /* pthread_create(3).  Parks: never.  Passes through: threads that are to be native.
  * errno: as error numbers; EAGAIN as the kernel's limits say.
  * Differs: the new thread first runs when its creator parks. */
 EXPORT int pthread_create(pthread_t *t, const pthread_attr_t *attr, void *(*start)(void *), void *arg)
 {
 	if (settings.threads != THREADS_NONE && should_be_green(attr, arg, __builtin_return_address(0))) {
-		int err = green_create(t, attr, start, arg);
+		int err = create(t, attr, start, arg);
 
 		if (err != GREEN_NOT_HERE)
 			return err;
@@ -67,7 +74,7 @@ EXPORT int thrd_create(thrd_t *t, thrd_start_t start, void *arg)
 	if (!call)
 		return thrd_nomem;
 	*call = (struct thrd_call){ start, arg };
-	err = green_create(t, NULL, run_thrd, call);
+	err = create(t, NULL, run_thrd, call);
 	if (err == 0)
 		return thrd_success;
 	free(call);
@@ -76,7 +83,8 @@ EXPORT int thrd_create(thrd_t *t, thrd_start_t start, void *arg)
 	return err == EAGAIN || err == ENOMEM ? thrd_nomem : thrd_error;
 }
 
-/* pthread_exit(3).  Differs: main's leaves the kernel thread to the others; the last one to end exits the process. */
+/* pthread_exit(3).  Cleanup handlers come first, so the end alone asks whether the caller has the scheduler.
+ * Differs: main's leaves the kernel thread to the others; the last one to end exits the process. */
 EXPORT void pthread_exit(void *result)
 {
 	struct coro *me = coro_self;

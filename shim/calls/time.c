@@ -101,11 +101,11 @@ EXPORT int clock_nanosleep(clockid_t clock, int flags, const struct timespec *re
 {
 	struct coro *me = coro_enter();
 
-	if (LIKELY(!me) || !is_timer_clock(clock))
+	if (LIKELY(!me) || (!is_timer_clock(clock) && coro_leave(true)))
 		return libc.clock_nanosleep(clock, flags, req, rem);
 	if (flags & TIMER_ABSTIME)
-		return sleep_to(me, clock, req, "clock_nanosleep");
-	return sleep_for(me, req, rem, "clock_nanosleep");
+		return coro_leave(sleep_to(me, clock, req, "clock_nanosleep"));
+	return coro_leave(sleep_for(me, req, rem, "clock_nanosleep"));
 }
 
 /* nanosleep(2).  Parks: for the time.  errno: EINTR on any handler, EINVAL, EFAULT. */
@@ -116,7 +116,7 @@ EXPORT int nanosleep(const struct timespec *req, struct timespec *rem)
 
 	if (LIKELY(!me))
 		return libc.nanosleep(req, rem);
-	err = sleep_for(me, req, rem, "nanosleep");
+	err = coro_leave(sleep_for(me, req, rem, "nanosleep"));
 	return err ? fail(err) : 0;
 }
 EXPORT_ALIAS(__nanosleep, nanosleep);
@@ -129,7 +129,7 @@ EXPORT int usleep(useconds_t us)
 
 	if (LIKELY(!me))
 		return libc.usleep(us);
-	err = sleep_until(me, deadline_in(us * NS_PER_US), "usleep");
+	err = coro_leave(sleep_until(me, deadline_in(us * NS_PER_US), "usleep"));
 	return err && err != ETIMEDOUT ? fail(err) : 0;
 }
 
@@ -142,7 +142,7 @@ EXPORT unsigned sleep(unsigned seconds)
 
 	if (LIKELY(!me))
 		return libc.sleep(seconds);
-	err = sleep_for(me, &ts, &ts, "sleep");
+	err = coro_leave(sleep_for(me, &ts, &ts, "sleep"));
 	if (!err)
 		return 0;
 	errno = err;
@@ -157,7 +157,7 @@ EXPORT int thrd_sleep(const struct timespec *span, struct timespec *rem)
 
 	if (LIKELY(!me))
 		return libc.thrd_sleep(span, rem);
-	err = sleep_for(me, span, rem, "thrd_sleep");
+	err = coro_leave(sleep_for(me, span, rem, "thrd_sleep"));
 	return err == 0 ? 0 : err == EINTR ? -1 : -2;
 }
 
@@ -169,7 +169,7 @@ EXPORT int sched_yield(void)
 	if (LIKELY(!me))
 		return libc.sched_yield();
 	yield(me);
-	return 0;
+	return coro_leave(0);
 }
 EXPORT_ALIAS(__sched_yield, sched_yield);
 EXPORT_ALIAS(pthread_yield, sched_yield); /* old programs have it; libc keeps it in its old version only */
@@ -179,8 +179,10 @@ EXPORT void thrd_yield(void)
 {
 	struct coro *me = coro_may_park();
 
-	if (LIKELY(!me))
+	if (LIKELY(!me)) {
 		libc.thrd_yield();
-	else
-		yield(me);
+		return;
+	}
+	yield(me);
+	coro_leave(0);
 }
