@@ -15,6 +15,7 @@
 #include "cooplock.h"
 #include "coro.h"
 #include "fdtab.h"
+#include "handoff.h"
 #include "libc.h"
 #include "offload.h"
 #include "raw.h"
@@ -371,4 +372,30 @@ EXPORT void exit(int status)
 	}
 	libc.exit(status);
 	__builtin_unreachable();
+}
+
+/* What is changed belongs to the kernel thread that runs all coroutines: from now on it stays that one. */
+static void stay_on_kernel_thread(const char *why)
+{
+	if (coro_host())
+		handoff_forbid(why);
+}
+
+/* unshare(2).  Parks: never.  Passes through: native threads, vfork children.  errno: the kernel's.
+ * Differs: in a green thread it is for all of them; and no hand-off follows, that would leave it behind. */
+EXPORT int unshare(int flags)
+{
+	if (LIKELY(!coro_self) || !fd_in_our_process())
+		return libc.unshare(flags);
+	stay_on_kernel_thread("unshare");
+	return coro_leave(libc.unshare(flags));
+}
+
+/* setns(2).  As unshare(). */
+EXPORT int setns(int fd, int type)
+{
+	if (LIKELY(!coro_self) || !fd_in_our_process())
+		return libc.setns(fd, type);
+	stay_on_kernel_thread("setns");
+	return coro_leave(libc.setns(fd, type));
 }

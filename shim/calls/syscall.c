@@ -391,6 +391,10 @@ static long dispatch(long n, const long *a)
 	case SYS_setpriority:
 	case SYS_getpriority:
 		return with_kernel_tid(n, a, 1);
+	case SYS_unshare:
+		return unshare((int)a[0]);
+	case SYS_setns:
+		return setns((int)a[0], (int)a[1]);
 	default:
 		return coro_self ? await(n, a) : real(n, a);
 	}
