@@ -175,7 +175,21 @@ static int prctl_name(struct coro *me, int option, char *name)
 	return err ? fail(err) : 0;
 }
 
-/* prctl(2): the name of a green thread is recorded only; all else is the host's.  Five longs, like glibc's. */
+/* What confines the kernel thread that runs all coroutines: the next host would be free of it. */
+static bool confines(int option)
+{
+	return option == PR_SET_NO_NEW_PRIVS || option == PR_SET_SECCOMP || option == PR_CAPBSET_DROP;
+}
+
+static int confine(int option, const unsigned long arg[4])
+{
+	if (coro_host())
+		handoff_forbid("prctl");
+	return coro_leave(libc.prctl(option, arg[0], arg[1], arg[2], arg[3]));
+}
+
+/* prctl(2): the name of a green thread is recorded only; all else is the host's.  Five longs, like glibc's.
+ * Differs: after one that confines the thread there is no hand-off. */
 EXPORT int prctl(int option, ...)
 {
 	unsigned long arg[4];
@@ -191,6 +205,8 @@ EXPORT int prctl(int option, ...)
 		if (is_green(me))
 			return prctl_name(me, option, (char *)arg[0]);
 	}
+	if (UNLIKELY(confines(option)) && myself())
+		return confine(option, arg);
 	return libc.prctl(option, arg[0], arg[1], arg[2], arg[3]);
 }
 
