@@ -18,6 +18,7 @@
 #include "greenlet.h"
 #include "libc.h"
 #include "lock.h"
+#include "monitor.h"
 #include "python.h"
 #include "standby.h"
 
@@ -87,12 +88,12 @@ static void begin_again(const struct waiter *w)
 static int wait_on(pthread_cond_t *c, pthread_mutex_t *m, struct app_time limit, deadline_t nap,
 		   const char *why)
 {
-	struct waiter native, *w = waitq_mine(&native);
+	struct waiter native, *w = waitq_mine_unless_alone(&native);
 	int saved = errno, err, r;
 
 	waitq_add(w, c);
 	err = pthread_mutex_unlock(m);
-	begin_again(w);
+	begin_again(w); /* one that is alone comes back now, not with the mutex: it might be the GIL's */
 	if (err) {
 		waitq_leave(w);
 		return err;
@@ -119,6 +120,7 @@ static int stand_by(pthread_mutex_t *m, struct app_time limit)
 	if (err)
 		return err;
 	r = standby_wait(app_time_deadline(limit));
+	monitor_still_waits();
 	err = pthread_mutex_lock(m);
 	errno = saved;
 	return err ? err : -r;
@@ -148,7 +150,8 @@ static int wait_ours(pthread_cond_t *c, pthread_mutex_t *m, struct app_time limi
 	bool whole;
 	int err;
 
-	coro_enter();
+	if (coro_here())
+		coro_enter();
 	if (standby_is_me() && limit.at && standby_applies())
 		return stand_by(m, limit);
 	if (attributes_of(c) & COND_SHARED)

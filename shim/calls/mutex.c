@@ -16,6 +16,7 @@
 #include "hostlock.h"
 #include "libc.h"
 #include "lock.h"
+#include "monitor.h"
 #include "owner.h"
 #include "python.h"
 #include "standby.h"
@@ -23,6 +24,7 @@
 
 #define FIRST_NAP_NS (50 * NS_PER_US)
 #define LAST_NAP_NS (4 * NS_PER_MS)
+#define MONITOR_PATIENCE_NS (5 * NS_PER_MS)
 
 extern int __pthread_mutex_lock(pthread_mutex_t *m);
 extern int __pthread_mutex_trylock(pthread_mutex_t *m);
@@ -45,6 +47,28 @@ static inline int try_private(pthread_mutex_t *m)
 	return UNLIKELY(guest != NULL) ? owner_trylock(guest, m) : libc.pthread_mutex_trylock(m);
 }
 
+/* The wake of our queue may go to a coroutine that cannot run while another computes, and it is the monitor that would
+ * end that: libc's own unlock wakes it in any case. */
+static int await_as_monitor(pthread_mutex_t *m)
+{
+	struct timespec at;
+	int err;
+
+	do {
+		monitor_still_waits();
+		at = ns_timespec(deadline_in(MONITOR_PATIENCE_NS));
+		err = libc.pthread_mutex_clocklock(m, CLOCK_MONOTONIC, &at);
+	} while (err == ETIMEDOUT);
+	return err;
+}
+
+/* One that is alone and wants a lock inside the interpreter, which are held for a moment only, waits as a native thread:
+ * it may hold another of them, and all who want that would wait until it has come back and had its turn. */
+static bool is_lone_interpreters(const void *caller)
+{
+	return !coro_here() && coro_self && python_is_runtime(caller);
+}
+
 /* A lock on a mutex that libc's trylock has just called busy. */
 static __attribute__((noinline)) int await_mutex(pthread_mutex_t *m, struct app_time limit, const char *why,
 						 const void *caller)
@@ -57,12 +81,10 @@ static __attribute__((noinline)) int await_mutex(pthread_mutex_t *m, struct app_
 		return EDEADLK;
 	if (!app_time_is_valid(limit))
 		return EINVAL;
-	/* The wake of our queue may go to a coroutine that cannot run while another computes, and it is the
-	 * watchdog that would end that: libc's own unlock wakes it in any case. */
 	if (standby_is_me() && !limit.at)
-		return libc.pthread_mutex_lock(m);
+		return await_as_monitor(m);
 	whole = greenlet_enter_whole(python_is_runtime(caller));
-	w = waitq_mine(&native);
+	w = is_lone_interpreters(caller) ? waitq_native(&native) : waitq_mine(&native);
 	greenlet_leave_whole(whole);
 	waitq_add(w, m);
 	for (;;) {

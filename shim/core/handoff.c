@@ -530,11 +530,16 @@ static void come_back(struct coro *me)
 }
 
 /* Not in a vfork child, which has its parent's thread but not its kernel thread. */
+bool handoff_may_come_back(const struct coro *me)
+{
+	return !me->no_park && !in_own_handler(me) && raw1(SYS_getpid, 0) == sched.host_pid;
+}
+
 bool handoff_come_back(struct coro *me)
 {
 	int saved = errno;
 
-	if (me->no_park || in_own_handler(me) || raw1(SYS_getpid, 0) != sched.host_pid)
+	if (!handoff_may_come_back(me))
 		return false;
 	come_back(me);
 	errno = saved;

@@ -74,6 +74,8 @@ pthread_t sched_host_thread(void);
 /* The seat that a kernel thread is; NULL: none. */
 struct seat *handoff_seat_of(int tid);
 
+/* Would handoff_come_back() be true? */
+bool handoff_may_come_back(const struct coro *me);
 /* `me` is alone and its thread ends: no way around it. */
 void handoff_must_come_back(struct coro *me);
 

@@ -16,6 +16,7 @@
 
 #define IDLE_PERIODS 20 /* of the host, before the monitor naps */
 #define CHAOS_ODDS 4	/* one tick in so many */
+#define PATIENCE_WITHOUT_LOCK 4
 #define SPARE_NS NS_PER_S /* a spare kernel thread is kept, and the host away from home */
 
 static void *monitor_main(void *arg);
@@ -108,18 +109,30 @@ static bool is_patient(const struct sight *s, int64_t stuck_ns)
 	return (host_cpu_ns() - pulse.cpu_ns) * 4 < stuck_ns;
 }
 
-static void consider(void)
+/* patience: how many times as long as it takes otherwise. */
+static void consider(int patience)
 {
 	int64_t stuck_ns = now_ns() - pulse.since;
 	struct sight s;
 
 	sight_take(&s, sched.host_tid);
-	if (is_patient(&s, stuck_ns) || has_moved() || handoff_try() != NULL)
+	if (is_patient(&s, stuck_ns / patience) || has_moved() || handoff_try() != NULL)
 		return;
 	if (s.state == SIGHT_SLEEPS)
 		learn(s.pc);
 	last_handoff_ns = now_ns();
 	take_pulse();
+}
+
+/* The host itself may hold the lock, inside a library that keeps it: then nothing is won, and nothing lost. */
+void monitor_still_waits(void)
+{
+	if (!handoff_is_on())
+		return;
+	if (has_moved())
+		take_pulse();
+	else
+		consider(PATIENCE_WITHOUT_LOCK);
 }
 
 /* The host has shown no sign of life since the last tick. */
@@ -131,7 +144,7 @@ static void look_closer(void)
 		python_ask();
 	/* The interpreter's lock was to be had, and still nobody else has run: the host is out without it. */
 	if (handoff_is_on() && !has_moved())
-		consider();
+		consider(1);
 	companion_end_work(&monitor);
 }
 

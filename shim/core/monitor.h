@@ -13,6 +13,9 @@
 void monitor_thread_started(void);
 /* The host has left the loop and sched.monitor_naps is set. */
 void monitor_host_woke(void);
+/* On the monitor's thread: it waits for the interpreter's lock and has not got it yet, for the holder may be waiting for the
+ * host itself.  Does nothing on others. */
+void monitor_still_waits(void);
 /* Ends it if no green thread is left, so that a fork finds one kernel thread. */
 void monitor_before_fork(void);
 void monitor_after_fork_child(void);

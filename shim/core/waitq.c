@@ -13,6 +13,7 @@
 #include <limits.h>
 #include "coro.h"
 #include "greenlet.h"
+#include "handoff.h"
 #include "libc.h"
 #include "loop.h"
 #include "rawlock.h"
@@ -37,15 +38,33 @@ static struct bucket *bucket_of(const void *addr)
 	return &buckets[waitq_hash(addr)];
 }
 
-struct waiter *waitq_mine(struct waiter *native)
+static struct waiter *waiter_of(struct coro *me, struct waiter *native)
 {
-	struct coro *me = coro_flow(coro_may_park());
 	struct waiter *w = me ? &me->waiter : native;
 
 	w->co = me;
 	w->queued = w->exact = false;
 	w->turns_lost = 0;
 	return w;
+}
+
+struct waiter *waitq_mine(struct waiter *native)
+{
+	return waiter_of(coro_flow(coro_may_park()), native);
+}
+
+struct waiter *waitq_mine_unless_alone(struct waiter *native)
+{
+	struct coro *me = coro_self;
+
+	if (me && !coro_here())
+		return waiter_of(handoff_may_come_back(me) ? me : NULL, native);
+	return waitq_mine(native);
+}
+
+struct waiter *waitq_native(struct waiter *native)
+{
+	return waiter_of(NULL, native);
 }
 
 static void take(struct bucket *b)

@@ -65,6 +65,10 @@ enum waitq_flags {
 
 /* The caller's waiter: the coroutine's own or `native` (uninitialised room on the caller's stack). */
 struct waiter *waitq_mine(struct waiter *native);
+/* The same, but one that is alone (handoff.h) does not come back yet: it must, by coro_host(), before it waits. */
+struct waiter *waitq_mine_unless_alone(struct waiter *native);
+/* The caller waits as a native thread, whatever it is. */
+struct waiter *waitq_native(struct waiter *native);
 
 void waitq_add(struct waiter *w, const void *addr);
 /* The same for one that was woken and came too late: to the head, its turn is not over. */
