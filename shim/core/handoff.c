@@ -40,6 +40,9 @@ static const uint64_t all_but_glibcs = ~(3ull << 31);
 
 struct handoff_counts handoff_counts;
 
+/* Which coroutine runs on which kernel thread does not change under it.  Signals are blocked by who holds it. */
+static struct rawlock who_runs_where;
+
 static struct seat first_seat;
 static struct {
 	struct rawlock lock;
@@ -150,7 +153,9 @@ static void send_back(struct seat *s)
 	if (!co)
 		return;
 	s->came = NULL;
+	rawlock_take(&who_runs_where);
 	s->has_alone = false;
+	rawlock_drop(&who_runs_where);
 	atomic_fetch_sub(&handoff_counts.alone, 1);
 	sched_push_back(co);
 }
@@ -167,11 +172,48 @@ static void rest(struct seat *s)
 }
 
 /* The host is another kernel thread from now on. */
-static void make_host(struct seat *to)
+static void make_host_locked(struct seat *to)
 {
 	sched.current = NULL;
 	sched.seat = to;
 	sched.host_tid = to->tid;
+}
+
+void handoff_nudge(const struct coro *co, int sig, siginfo_t *info)
+{
+	struct seat *s = NULL;
+	uint64_t mask;
+
+	raw_block_signals(&mask);
+	rawlock_take(&who_runs_where);
+	if (atomic_load(&co->keeps) & KEEPS_ALONE)
+		s = co->seat->has_alone ? co->seat : NULL;
+	else if (co == sched.current && co->state == CORO_RUNNING)
+		s = sched.seat;
+	if (s) {
+		s->nudged |= BIT(sig);
+		raw4(SYS_rt_tgsigqueueinfo, sched.host_pid, s->tid, sig, info);
+	}
+	rawlock_drop(&who_runs_where);
+	raw_restore_signals(&mask);
+}
+
+/* Came too late, and would be delivered, or kill the process, when this kernel thread is the host again.  What was
+ * meant for the process and waits is found as well, after what is this thread's. */
+static void drop_stale_nudges(struct seat *s)
+{
+	static const struct timespec at_once = { 0 };
+	uint64_t set = s->nudged;
+	siginfo_t info;
+	long sig;
+
+	s->nudged = 0;
+	while (set && (sig = raw4(SYS_rt_sigtimedwait, &set, &info, &at_once, 8)) > 0) {
+		if (info.si_code == SI_QUEUE && info.si_ptr == &sig_nudge)
+			continue;
+		raw3(SYS_rt_sigqueueinfo, sched.host_pid, sig, &info);
+		set &= ~BIT(sig);
+	}
 }
 
 static void wake_host(struct seat *to)
@@ -185,7 +227,9 @@ static void pass_on_to_heir(struct seat *s)
 	struct seat *heir = s->heir;
 
 	s->heir = NULL;
-	make_host(heir);
+	rawlock_take(&who_runs_where);
+	make_host_locked(heir);
+	rawlock_drop(&who_runs_where);
 	send_back(s);
 	wake_host(heir);
 }
@@ -197,6 +241,7 @@ static void seat_live(struct seat *s)
 		if (s->heir)
 			pass_on_to_heir(s);
 		send_back(s);
+		drop_stale_nudges(s);
 		put_spare(s);
 		rest(s);
 		if (atomic_load(&s->word) == SEAT_ENDS)
@@ -338,15 +383,17 @@ static const char *refusal(const struct coro *co)
 
 static void leave_alone(struct coro *co, struct seat *to)
 {
-	atomic_fetch_or(&co->keeps, KEEPS_ALONE);
+	rawlock_take(&who_runs_where);
 	co->state = CORO_ALONE;
 	co->seat = sched.seat;
+	co->seat->has_alone = true;
+	atomic_fetch_or(&co->keeps, KEEPS_ALONE);
+	make_host_locked(to);
+	rawlock_drop(&who_runs_where);
 	if (co->handoffs < HANDOFFS_MAX)
 		co->handoffs++;
 	atomic_fetch_add(&handoff_counts.handoffs, 1);
 	atomic_fetch_add(&handoff_counts.alone, 1);
-	co->seat->has_alone = true;
-	make_host(to);
 }
 
 /* Scheduling of threads is by kernel thread, so what was set for the old host goes for the new one. */

@@ -40,7 +40,9 @@ struct seat {
 	struct seat *heir; /* its own flow makes that one the host */
 	void *altstack; /* of handlers that run here, but on the first */
 	bool is_first, is_old;
-	bool has_alone;	   /* … and is not the host */
+	/* Under handoff.c's lock. */
+	bool has_alone;	 /* one that is alone runs here */
+	uint64_t nudged; /* signals sent to this kernel thread so, bit sig - 1 */
 	uint64_t mask; /* the kernel's, while the last one was alone here */
 	struct seat *next, *next_spare;
 };
@@ -74,6 +76,8 @@ pthread_t sched_host_thread(void);
 /* The seat that a kernel thread is; NULL: none. */
 struct seat *handoff_seat_of(int tid);
 
+/* Sends sig to the kernel thread where the code of co runs now, if it does. */
+void handoff_nudge(const struct coro *co, int sig, siginfo_t *info);
 /* Would handoff_come_back() be true? */
 bool handoff_may_come_back(const struct coro *me);
 /* `me` is alone and its thread ends: no way around it. */

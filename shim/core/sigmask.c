@@ -353,12 +353,10 @@ void sig_read_pending(struct coro *me, sigset_t *set)
 void sig_nudge_running(const struct coro *co, int sig)
 {
 	siginfo_t info = { .si_signo = sig, .si_code = SI_QUEUE };
-	bool alone = atomic_load(&co->keeps) & KEEPS_ALONE;
 
-	if ((!alone && (co != sched.current || co->state != CORO_RUNNING)) || sig_blocks(co, sig))
-		return;
 	info.si_ptr = &sig_nudge;
-	raw4(SYS_rt_tgsigqueueinfo, sched.host_pid, alone ? co->seat->tid : sched.host_tid, sig, &info);
+	if (!sig_blocks(co, sig))
+		handoff_nudge(co, sig, &info);
 }
 
 static int send_to_self(struct coro *me, int sig, const siginfo_t *info)
