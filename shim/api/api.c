@@ -13,7 +13,7 @@ EXPORT void syncless_native_threads(int delta)
 
 EXPORT int syncless_verify(void)
 {
-	return sched_verify();
+	return (int)coro_leave(sched_verify());
 }
 
 EXPORT int syncless_green_threads(void)
