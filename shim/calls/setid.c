@@ -1,116 +1,157 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Changing the ids of the process.  glibc signals every thread that it knows of and waits for each answer:
- * green ones have no kernel thread, are told ESRCH by the kernel and skipped, and the host answers in its
- * own record (sig_guard_setxid).  What it must not meet is a kernel thread that is being born or buried,
- * with all signals blocked, so the two exclude each other; nor a hand-off in between.
+ * Changing the ids of the process.  glibc signals every thread that it knows of, but for the caller, and waits
+ * for each answer: green ones have no kernel thread, are told ESRCH by the kernel and skipped, and a seat answers
+ * in the record that is its own (sig_guard_setxid).  So the caller must be, to glibc, the seat that it runs on:
+ * with its own record main would pass for the first kernel thread, which may be another one (handoff.h) and
+ * would keep the old ids.  What the call must not meet is a kernel thread that is being born or buried, with all
+ * signals blocked, so the two exclude each other; nor a hand-off in between.
  *
- * Contract of all: never park (nor does an NSS module that initgroups calls).  Pass through: while no
- * thread of the process has been green, and in vfork children.  errno: the kernel's.  No difference.
+ * Contract of all: never park but to come back (nor does an NSS module that initgroups calls).  Pass through:
+ * while no thread of the process has been green, in native threads, and in vfork children.  errno: the kernel's.
+ * No difference.
  */
 #include "libc.h"
+#include "handoff.h"
 #include "sigmask.h"
+#include "switch.h"
 #include "thread.h"
 
-static bool enter(void)
+struct scope {
+	bool entered;
+	unsigned long own_fs; /* 0: it has not been changed */
+};
+
+/* The compiler takes the address of what is thread-local for a constant, so these three are functions. */
+static __attribute__((noinline)) void become_seat(struct scope *s, struct coro *me)
 {
+	const struct seat *seat = atomic_load(&me->keeps) & KEEPS_ALONE ? me->seat : sched.seat;
+
+	if (seat->fs == me->fs_base)
+		return;
+	s->own_fs = me->fs_base;
+	switch_set_fs(seat->fs);
+}
+
+static __attribute__((noinline)) int become_self(const struct scope *s)
+{
+	int err = errno;
+
+	if (s->own_fs)
+		switch_set_fs(s->own_fs);
+	return err;
+}
+
+static __attribute__((noinline)) struct scope enter(void)
+{
+	struct scope s = { 0 };
+
 	if (LIKELY(!atomic_load_explicit(&green_exist, memory_order_relaxed)))
-		return false;
+		return s;
 	if (raw1(SYS_getpid, 0) != sched.host_pid)
-		return false;
-	coro_here();
+		return s;
+	s.entered = true;
+	coro_host();
 	if (coro_self)
 		coro_self->no_park++;
 	body_creation_lock();
-	return true;
+	if (coro_self)
+		become_seat(&s, coro_self);
+	return s;
 }
 
-static int leave(bool entered, int r)
+static __attribute__((noinline)) int leave(struct scope s, int r)
 {
-	if (!entered)
+	int err;
+
+	if (!s.entered)
 		return r;
+	err = become_self(&s);
 	body_creation_unlock();
 	if (coro_self)
 		coro_self->no_park--;
-	return coro_leave(r);
+	coro_leave(0);
+	if (r < 0)
+		errno = err;
+	return r;
 }
 
 /* setuid(2) */
 EXPORT int setuid(uid_t uid)
 {
-	bool entered = enter();
+	struct scope s = enter();
 
-	return leave(entered, libc.setuid(uid));
+	return leave(s, libc.setuid(uid));
 }
 
 /* setgid(2) */
 EXPORT int setgid(gid_t gid)
 {
-	bool entered = enter();
+	struct scope s = enter();
 
-	return leave(entered, libc.setgid(gid));
+	return leave(s, libc.setgid(gid));
 }
 
 /* seteuid(3) */
 EXPORT int seteuid(uid_t uid)
 {
-	bool entered = enter();
+	struct scope s = enter();
 
-	return leave(entered, libc.seteuid(uid));
+	return leave(s, libc.seteuid(uid));
 }
 
 /* setegid(3) */
 EXPORT int setegid(gid_t gid)
 {
-	bool entered = enter();
+	struct scope s = enter();
 
-	return leave(entered, libc.setegid(gid));
+	return leave(s, libc.setegid(gid));
 }
 
 /* setreuid(2) */
 EXPORT int setreuid(uid_t ruid, uid_t euid)
 {
-	bool entered = enter();
+	struct scope s = enter();
 
-	return leave(entered, libc.setreuid(ruid, euid));
+	return leave(s, libc.setreuid(ruid, euid));
 }
 
 /* setregid(2) */
 EXPORT int setregid(gid_t rgid, gid_t egid)
 {
-	bool entered = enter();
+	struct scope s = enter();
 
-	return leave(entered, libc.setregid(rgid, egid));
+	return leave(s, libc.setregid(rgid, egid));
 }
 
 /* setresuid(2) */
 EXPORT int setresuid(uid_t ruid, uid_t euid, uid_t suid)
 {
-	bool entered = enter();
+	struct scope s = enter();
 
-	return leave(entered, libc.setresuid(ruid, euid, suid));
+	return leave(s, libc.setresuid(ruid, euid, suid));
 }
 
 /* setresgid(2) */
 EXPORT int setresgid(gid_t rgid, gid_t egid, gid_t sgid)
 {
-	bool entered = enter();
+	struct scope s = enter();
 
-	return leave(entered, libc.setresgid(rgid, egid, sgid));
+	return leave(s, libc.setresgid(rgid, egid, sgid));
 }
 
 /* setgroups(2) */
 EXPORT int setgroups(size_t n, const gid_t *groups)
 {
-	bool entered = enter();
+	struct scope s = enter();
 
-	return leave(entered, libc.setgroups(n, groups));
+	return leave(s, libc.setgroups(n, groups));
 }
 
 /* initgroups(3) */
 EXPORT int initgroups(const char *user, gid_t group)
 {
-	bool entered = enter();
+	struct scope s = enter();
 
-	return leave(entered, libc.initgroups(user, group));
+	return leave(s, libc.initgroups(user, group));
 }
