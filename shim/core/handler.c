@@ -334,6 +334,20 @@ static bool take_nudge(struct coro *me, int sig, siginfo_t *info)
 	return (sig_pending_of(me) & BIT(sig)) && !sig_blocks(me, sig) && sig_take(me, sig, info);
 }
 
+/* For one that is in no state to run a handler, or has a kernel thread of its own whose system call is to end. */
+static void keep(struct coro *whose, int sig, const siginfo_t *info)
+{
+	sig_post(whose, sig, info, true);
+	coro_unpark(whose ? whose : sched.main); /* at least ends the poll */
+	if (whose)
+		sig_nudge_running(whose, sig);
+}
+
+static bool is_elsewhere(const struct coro *me, const struct coro *whose)
+{
+	return UNLIKELY(whose && whose != me && whose->state == CORO_ALONE);
+}
+
 static void sort_out(struct coro *me, int sig, siginfo_t *info, ucontext_t *uc)
 {
 	struct coro *whose = me;
@@ -348,9 +362,8 @@ static void sort_out(struct coro *me, int sig, siginfo_t *info, ucontext_t *uc)
 		return;
 	} else {
 		whose = choose(me, sig);
-		if (!runs_now(me, sig) || is_for_sigwait(whose, sig)) {
-			sig_post(whose, sig, info, true);
-			coro_unpark(whose ? whose : sched.main); /* at least ends the poll */
+		if (!runs_now(me, sig) || is_for_sigwait(whose, sig) || is_elsewhere(me, whose)) {
+			keep(whose, sig, info);
 			return;
 		}
 	}
@@ -395,12 +408,12 @@ static void sort_out_alone(struct coro *me, int sig, siginfo_t *info, ucontext_t
 			return;
 		info = &own;
 	} else if (!is_fault(sig, info)) {
+		/* The kernel's mask here is what all of us blocked when this one lost the scheduler: less. */
+		if (sig_blocks(me, sig))
+			*sig_word(&uc->uc_sigmask) |= BIT(sig);
 		whose = choose(me, sig);
 		if (whose != me || is_for_sigwait(whose, sig)) {
-			sig_post(whose, sig, info, true);
-			coro_unpark(whose ? whose : sched.main);
-			if (whose)
-				sig_nudge_running(whose, sig);
+			keep(whose, sig, info);
 			return;
 		}
 	}
