@@ -21,49 +21,22 @@ import sys
 import tempfile
 import unittest
 
+from inline_calls import CALL, CC, compile_c
 from support import GREEN, same_env, wait_until, main
 
 WATCH_MS = 50
-CC = shutil.which(os.environ.get('CC', 'cc'))
 
-LIBRARY = r'''
+LIBRARY = CALL + r'''
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/ipc.h>
 #include <sys/msg.h>
-#include <sys/syscall.h>
-
-long slow_read(int fd)
-{
-	char byte;
-#if defined(__x86_64__)
-	long r;
-
-	__asm__ volatile("syscall"
-			 : "=a"(r)
-			 : "a"(SYS_read), "D"(fd), "S"(&byte), "d"(1)
-			 : "rcx", "r11", "memory");
-	return r;
-#else
-	register long x8 __asm__("x8") = SYS_read, x0 __asm__("x0") = fd, x2 __asm__("x2") = 1;
-	register char *x1 __asm__("x1") = &byte;
-
-	__asm__ volatile("svc 0" : "+r"(x0) : "r"(x8), "r"(x1), "r"(x2) : "memory");
-	return x0;
-#endif
-}
 
 int slow_receive(int queue)
 {
 	struct { long type; char text[1]; } message;
 
 	return (int)msgrcv(queue, &message, 1, 0, 0) + 1;
-}
-
-void compute(volatile char *until)
-{
-	while (!*until)
-		;
 }
 
 __attribute__((constructor)) static void slow_start(void)
@@ -193,11 +166,7 @@ class Watch(unittest.TestCase):
 
     @classmethod
     def compile(cls, name, source, *options):
-        made = os.path.join(cls.folder, name)
-        with open(made + '.c', 'w') as file:
-            file.write(source)
-        subprocess.run([CC, '-O1', '-o', made, made + '.c', *options], check=True)
-        return made
+        return compile_c(os.path.join(cls.folder, name), source, *options)
 
     def setUp(self):
         """A FIFO, its writing end, and a file of one zero byte."""
