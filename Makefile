@@ -12,6 +12,7 @@
 #     make check-asan     the C tests, all built with AddressSanitizer and UBSan
 #     make check-backends the C tests, preloaded, on each of libev's back ends
 #     make check-ucontext the tests of syncless.h, switched by swapcontext
+#     make check-handoff  the C and Python tests, preloaded, while the scheduler is handed off at random
 #     make check-clang    compiles everything with clang
 #     make cross      compiles everything for aarch64, and runs the C tests of it under qemu-user
 #     make pythons    the Python tests under each of PYTHONS; else python3.9 to python3.13 and the distribution's
@@ -167,6 +168,9 @@ check-backends: all programs
 check-ucontext: all programs
 	tests/run --switch ucontext --mode preload --only api $(TESTFLAGS)
 
+check-handoff: all programs
+	tests/run --chaos handoff --mode preload --only calls,hazards,api,python $(TESTFLAGS)
+
 check-clang:
 	$(MAKE) BUILD=build/clang CC=clang CXX=clang++ CFLAGS='-O2 -g -Werror' all programs
 
@@ -280,4 +284,4 @@ $(addprefix $(BUILD)/shim/,init.o core/libc.o core/settings.o calls/dl.o): overr
 -include $(SHIM_OBJ:.o=.d) $(GLUE_OBJ:.o=.d) $(TEST_PROGRAMS:=.d) $(TEST_SHARED:=.d)
 
 .PHONY: all run test check bench pythons cross suites fuzz deps install uninstall clean \
-	check-asan check-backends check-ucontext check-clang check-fresh objects programs
+	check-asan check-backends check-ucontext check-handoff check-clang check-fresh objects programs
