@@ -330,6 +330,24 @@ def look_at_threads(findings, report, is_python):
         findings.fail(report.get('reason', 'threads stay native'), "a distribution's glibc, 2.34 or newer")
 
 
+def look_at_handoff(findings, report):
+    """Whether code that does not come to the scheduler stops the others, and why."""
+    settings = dict(setting.split('=', 1) for setting in report.all('setting'))
+    if report.get('green') != '1' or 'SYNCLESS_HANDOFF_MS' not in settings:
+        return
+    ms = settings['SYNCLESS_HANDOFF_MS']
+    stops = 'C code without the GIL that computes or blocks outside our calls stops the other threads'
+    if ms == '0':
+        findings.note(f'SYNCLESS_HANDOFF_MS=0: {stops}', 'unset it, or do such work in native_threads()')
+    elif 'no_handoff' in report:
+        findings.warn(f"{report.get('no_handoff')}: {stops}", 'do such work in native_threads()')
+    else:
+        findings.ok(f'code that does not let others run for {ms} ms goes on beside them; up to '
+                    f"{report.get('hosts')} kernel threads compute at once")
+    if settings.get('SYNCLESS_CHAOS') == 'handoff':
+        findings.note('SYNCLESS_CHAOS=handoff: threads lose the scheduler at random', 'unset it, but for tests')
+
+
 def suits(python):
     return python.startswith('CPython ') and version_of(python) >= OLDEST_PYTHON
 
@@ -497,6 +515,7 @@ def examine(findings, words, imports, options):
         look_at_python(findings, report)
     look_at_machine(findings, report)
     look_at_threads(findings, report, is_python)
+    look_at_handoff(findings, report)
     look_at_preloads(findings, report, python, options)
     look_at_sanitizers(findings, objects, options)
     look_at_libraries(findings, objects, report, options)

@@ -7,6 +7,8 @@
  *   fast_fs=1                  the FS base is switched by an instruction; 0: by a system call
  *   tid_offset=N               in glibc's thread record; -1 until the first green thread, and where not found
  *   setting=NAME=VALUE         in force, which is not always what was asked for
+ *   hosts=N                    kernel threads that may compute at once, when the scheduler is handed off
+ *   no_handoff=REASON          it is not, here
  *   calls=N                    exported rows of the table
  *   missing=SYMBOL             this libc has none of it
  *   taken=SYMBOL OBJECT        another object comes before us: programs call that one
@@ -14,6 +16,7 @@
  *   left=SYMBOL CAUSE          the rows LEFT of calls.def
  */
 #include <gnu/libc-version.h>
+#include "handoff.h"
 #include "libc.h"
 #include "settings.h"
 #include "switch.h"
@@ -84,6 +87,19 @@ static const char *const threads[] = {
 };
 static const char *const dns[] = { [DNS_CARES] = "cares", [DNS_THREAD] = "thread", [DNS_LIBC] = "libc" };
 
+static void report_handoff(int fd)
+{
+	const char *obstacle = settings.ucontext ? "SYNCLESS_SWITCH=ucontext" : handoff_obstacle();
+
+	dprintf(fd, "setting=SYNCLESS_HANDOFF_MS=%d\n", settings.handoff_ms);
+	dprintf(fd, "setting=SYNCLESS_HOSTS=%d\n", settings.hosts);
+	if (settings.chaos_handoff)
+		dprintf(fd, "setting=SYNCLESS_CHAOS=handoff\n");
+	dprintf(fd, "hosts=%d\n", settings.hosts ? settings.hosts : handoff_cores() + 2);
+	if (obstacle)
+		dprintf(fd, "no_handoff=%s\n", obstacle);
+}
+
 EXPORT void syncless_report(int fd)
 {
 	int *tid = thread_tid_word(pthread_self());
@@ -94,6 +110,7 @@ EXPORT void syncless_report(int fd)
 	dprintf(fd, "setting=SYNCLESS=%d\n", settings.enabled);
 	dprintf(fd, "setting=SYNCLESS_THREADS=%s\n", threads[settings.threads]);
 	dprintf(fd, "setting=SYNCLESS_PREEMPT_MS=%d\n", settings.preempt_ms);
+	report_handoff(fd);
 	dprintf(fd, "setting=SYNCLESS_DNS=%s\n", dns[settings.dns]);
 	dprintf(fd, "setting=SYNCLESS_WATCH_MS=%d\n", settings.watch_ms);
 	dprintf(fd, "setting=SYNCLESS_OFFLOAD_THREADS=%d\n", settings.offload_threads);

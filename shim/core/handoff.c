@@ -345,16 +345,21 @@ static bool allocator_is_libcs(void)
 	       of_malloc.dli_fbase == of_libc.dli_fbase;
 }
 
+const char *handoff_obstacle(void)
+{
+	if (raw3(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) != 0)
+		return "the kernel has no membarrier()";
+	return allocator_is_libcs() ? NULL : "the allocator is not libc's";
+}
+
 static void get_ready(void)
 {
+	const char *obstacle = handoff_obstacle();
+
 	seats.is_ready = true;
-	seats.failed = true;
-	if (raw3(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) != 0)
-		say("the kernel has no membarrier(): no hand-off");
-	else if (!allocator_is_libcs())
-		say("the allocator is not libc's: no hand-off");
-	else
-		seats.failed = !give_first_seat_a_flow();
+	seats.failed = obstacle || !give_first_seat_a_flow();
+	if (obstacle)
+		say("%s: no hand-off", obstacle);
 }
 
 /* With `wanted` set and the host outside, so all of it stands still. */

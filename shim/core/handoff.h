@@ -68,8 +68,10 @@ struct seat *handoff_leave_for_home(void);
 
 /* No more of it in this process, says a call that changes the kernel thread and not the process. */
 void handoff_forbid(const char *why);
-/* Is it possible here at all?  Else why not. */
+/* Is it asked for, and possible as far as is known? */
 bool handoff_is_on(void);
+/* What this process or kernel is that it cannot be done here; NULL: nothing. */
+const char *handoff_obstacle(void);
 
 /* The pthread whose record has the tid of the host's kernel thread. */
 pthread_t sched_host_thread(void);

@@ -104,6 +104,7 @@ class Healthy(DoctorTest):
             self.assert_found(findings, 'ok', 'a green thread ran')
             self.assert_found(findings, 'ok', 'CPython %d.%d.%d' % sys.version_info[:3], sys.executable)
             self.assert_found(findings, 'ok', 'calls are taken')
+            self.assert_found(findings, 'ok', 'for 10 ms goes on beside them', 'kernel threads')
             self.assert_found(findings, 'note', 'Python itself', 'system')
 
     def test_program(self):
@@ -162,6 +163,22 @@ class Words(DoctorTest):
             self.assertNotIn('FAIL', self.levels(findings))
             self.assert_found(findings, 'WARN', f'{name}={value}', told)
         self.assert_found(self.consult('--preempt-ms', '7'), 'ok', 'SYNCLESS_PREEMPT_MS=7')
+
+    def test_handoff(self):
+        findings = self.consult(SYNCLESS_HANDOFF_MS='20', SYNCLESS_HOSTS='7')
+        self.assert_found(findings, 'ok', 'for 20 ms', 'up to 7 kernel threads')
+        self.assert_found(findings, 'ok', 'SYNCLESS_HANDOFF_MS=20')
+        for name, value, told in (('SYNCLESS_HANDOFF_MS', '0', 'stops the other threads'),
+                                  ('SYNCLESS_CHAOS', 'handoff', 'at random')):
+            self.assert_found(self.consult(**{name: value}), 'note', f'{name}={value}', told)
+        self.assert_found(self.consult(SYNCLESS_SWITCH='ucontext'), 'WARN', 'ucontext', 'stops the other')
+        malloc = self.compile('libmalloc.so', 'void *malloc(unsigned long size);\n'
+                              'extern void *__libc_malloc(unsigned long);\n'
+                              'void *malloc(unsigned long size) { return __libc_malloc(size); }\n',
+                              '-shared', '-fPIC')
+        self.assert_found(self.consult(LD_PRELOAD=malloc), 'WARN', 'the allocator is not', 'stops the other')
+        findings = self.consult(SYNCLESS_THREADS='none')
+        self.assertFalse([what for _, what in findings if 'kernel threads' in what])
 
     def test_few_files(self):
         def limit():
@@ -317,7 +334,8 @@ long take(char *to) { return msgrcv(0, to, 1, 0, 0) + recv(0, to, 1, 0); }
 class Judgement(unittest.TestCase):
     """Of reports that this machine does not give."""
     GOOD = {'python': 'CPython 3.12.1', 'executable': '/usr/bin/python3', 'free_threaded': 0, 'glue': 1,
-            'green': 1, 'glibc': '2.36', 'fast_fs': 1, 'tid_offset': 720, 'calls': 252}
+            'green': 1, 'glibc': '2.36', 'fast_fs': 1, 'tid_offset': 720, 'calls': 252,
+            'setting': 'SYNCLESS_HANDOFF_MS=10', 'hosts': 4}
 
     def judge(self, is_python=True, **more):
         report = doctor.Report(''.join(f'{key}={value}\n' for key, value in {**self.GOOD, **more}.items()
@@ -328,6 +346,7 @@ class Judgement(unittest.TestCase):
                 del os.environ[name]
             doctor.look_at_machine(findings, report)
             doctor.look_at_threads(findings, report, is_python)
+            doctor.look_at_handoff(findings, report)
             if is_python:
                 doctor.look_at_python(findings, report)
         return {(finding['level'], finding['what']) for finding in findings.list if finding['level'] != 'ok'}
@@ -347,6 +366,8 @@ class Judgement(unittest.TestCase):
         self.only(self.judge(green=None, glibc=None), 'FAIL', 'not loaded')
         self.only(self.judge(no_coroutines='no greenlet'), 'note', 'coio, stackless and aio')
         self.only(self.judge(glue=0), 'note', 'package syncless')
+        self.only(self.judge(no_handoff='no membarrier()'), 'WARN', 'no membarrier(): C code')
+        self.only(self.judge(setting='SYNCLESS_HANDOFF_MS=0', no_handoff='x'), 'note', 'C code')
 
     def test_real_free_threaded(self):
         python = shutil.which('python3.14t') or shutil.which('python3.13t')

@@ -125,6 +125,8 @@ class Commands(LauncherTest):
                 ('SYNCLESS_DNS', 'dig', 'cares thread libc'), ('SYNCLESS_DLSYM', 'on', '0 1'),
                 ('SYNCLESS_FILES', 'aio', 'plain offload'), ('SYNCLESS_VERBOSE', 'v', '0 1'),
                 ('SYNCLESS_WATCH_MS', '-1', '0 to 60000'),
+                ('SYNCLESS_HANDOFF_MS', '60001', '0 to 60000'), ('SYNCLESS_HOSTS', '-1', '0 to 1024'),
+                ('SYNCLESS_CHAOS', 'monkey', 'none handoff'),
                 ('SYNCLESS_OFFLOAD_THREADS', '0', '1 to 1024')):
             for words in ('run', 'true'), ('env',):
                 status, out, err = self.launch(*words, **{name: value})
