@@ -14,6 +14,7 @@
 #     make check-ucontext the tests of syncless.h, switched by swapcontext
 #     make check-handoff  the C and Python tests, preloaded, while the scheduler is handed off at random
 #     make check-clang    compiles everything with clang
+#     make check-model    the model of the hand-off (tests/model), by spin, which scripts/setup model installs
 #     make cross      compiles everything for aarch64, and runs the C tests of it under qemu-user
 #     make pythons    the Python tests under each of PYTHONS; else python3.9 to python3.13 and the distribution's
 #     make fuzz       the resolver's parsers with any bytes, FUZZ_SECONDS each (600)
@@ -143,7 +144,7 @@ uninstall:
 		'$(INSTALL_AT)/lib/pkgconfig/syncless.pc' '$(INSTALL_AT)/share/man/man3/syncless.3'
 
 clean:
-	rm -rf $(BUILD)/shim $(BUILD)/pyglue $(BUILD)/tests $(BUILD)/fuzz $(BUILD)/asan $(BUILD)/clang $(BUILD)/aarch64 $(BUILD)/wheel $(BUILD)/*.a \
+	rm -rf $(BUILD)/shim $(BUILD)/pyglue $(BUILD)/tests $(BUILD)/fuzz $(BUILD)/model $(BUILD)/asan $(BUILD)/clang $(BUILD)/aarch64 $(BUILD)/wheel $(BUILD)/*.a \
 		$(BUILD)/exports.map $(BUILD)/libsyncless.so $(BUILD)/syncless $(BUILD)/syncless.pc $(BUILD)/needs \
 		$(BUILD)/needs-python $(GLUE) \
 		$(DOCTOR)
@@ -173,6 +174,9 @@ check-handoff: all programs
 
 check-clang:
 	$(MAKE) BUILD=build/clang CC=clang CXX=clang++ CFLAGS='-O2 -g -Werror' all programs
+
+check-model:
+	scripts/model
 
 cross:
 	scripts/setup cross
@@ -284,4 +288,4 @@ $(addprefix $(BUILD)/shim/,init.o core/libc.o core/settings.o calls/dl.o): overr
 -include $(SHIM_OBJ:.o=.d) $(GLUE_OBJ:.o=.d) $(TEST_PROGRAMS:=.d) $(TEST_SHARED:=.d)
 
 .PHONY: all run test check bench pythons cross suites fuzz deps install uninstall clean \
-	check-asan check-backends check-ucontext check-handoff check-clang check-fresh objects programs
+	check-asan check-backends check-ucontext check-handoff check-clang check-model check-fresh objects programs
