@@ -5,7 +5,8 @@
  * in the record that is its own (sig_guard_setxid).  So the caller must be, to glibc, the seat that it runs on:
  * with its own record main would pass for the first kernel thread, which may be another one (handoff.h) and
  * would keep the old ids.  What the call must not meet is a kernel thread that is being born or buried, with all
- * signals blocked, so the two exclude each other; nor a hand-off in between.
+ * signals blocked, so the two exclude each other; nor a hand-off in between.  initgroups() is made of two
+ * halves: what it asks the NSS modules must not be asked in somebody else's name.
  *
  * Contract of all: never park but to come back (nor does an NSS module that initgroups calls).  Pass through:
  * while no thread of the process has been green, in native threads, and in vfork children.  errno: the kernel's.
@@ -148,10 +149,45 @@ EXPORT int setgroups(size_t n, const gid_t *groups)
 	return leave(s, libc.setgroups(n, groups));
 }
 
+#define GROUPS_MAX 65536 /* the kernel's NGROUPS_MAX */
+
+/* The groups of `user`, told by NSS modules, who are code of the program's kind and run as the caller. */
+static int groups_of(const char *user, gid_t group, gid_t **groups)
+{
+	int n = 64, room;
+
+	do {
+		room = n;
+		*groups = malloc((size_t)room * sizeof(**groups));
+		if (!*groups)
+			return -1;
+		if (getgrouplist(user, group, *groups, &n) >= 0)
+			return n < GROUPS_MAX ? n : GROUPS_MAX;
+		free(*groups);
+	} while (n > room);
+	*groups = NULL;
+	return -1;
+}
+
+static PARKING int set_groups_of(struct coro *me, const char *user, gid_t group)
+{
+	gid_t *groups;
+	int n, r;
+
+	me->no_park++;
+	n = groups_of(user, group, &groups);
+	me->no_park--;
+	r = n < 0 ? -1 : setgroups((size_t)n, groups);
+	free(groups);
+	return r;
+}
+
 /* initgroups(3) */
 EXPORT int initgroups(const char *user, gid_t group)
 {
-	struct scope s = enter();
+	struct coro *me = coro_self;
 
-	return leave(s, libc.initgroups(user, group));
+	if (LIKELY(!me) || raw1(SYS_getpid, 0) != sched.host_pid)
+		return libc.initgroups(user, group);
+	return set_groups_of(me, user, group);
 }

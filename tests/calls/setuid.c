@@ -5,6 +5,7 @@
  */
 #include "calls/blocked.h"
 #include <grp.h>
+#include <string.h>
 #include <sys/wait.h>
 
 #define NOBODY 65534
@@ -24,9 +25,15 @@ static void *idle(void *arg)
 
 static void *become_nobody(void *arg)
 {
-	gid_t group = NOBODY;
+	gid_t group = NOBODY, known[64], now[64];
+	int nknown = 64, n;
 	uid_t r, e, s;
 
+	CHECK(getgrouplist("root", 0, known, &nknown) >= 0);
+	CHECK_EQ(setgroups(1, &group), 0);
+	CHECK_EQ(initgroups("root", 0), 0);
+	CHECK_EQ(n = getgroups(64, now), nknown);
+	CHECK(!memcmp(known, now, (size_t)n * sizeof(*now)));
 	CHECK_EQ(setgroups(1, &group), 0);
 	CHECK_EQ(setegid(NOBODY), 0);
 	CHECK_EQ(setegid(0), 0);
