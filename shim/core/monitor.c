@@ -17,6 +17,7 @@
 #define IDLE_PERIODS 20 /* of the host, before the monitor naps */
 #define CHAOS_ODDS 4	/* one tick in so many */
 #define PATIENCE_WITHOUT_LOCK 4
+#define PATIENCE_IN_CROWD 4 /* then the processors are shared by more, rather than by some alone */
 #define SPARE_NS NS_PER_S /* a spare kernel thread is kept, and the host away from home */
 
 static void *monitor_main(void *arg);
@@ -103,7 +104,9 @@ static bool is_patient(const struct sight *s, int64_t stuck_ns)
 {
 	if (s->state == SIGHT_SLEEPS)
 		return !is_known(s->pc) && stuck_ns < handoff_patience_ns();
-	if (stuck_ns < handoff_patience_ns() || is_crowded())
+	if (stuck_ns < handoff_patience_ns())
+		return true;
+	if (stuck_ns < PATIENCE_IN_CROWD * settings.handoff_ms * NS_PER_MS && is_crowded())
 		return true;
 	/* A crowded machine may just not have let it run. */
 	return (host_cpu_ns() - pulse.cpu_ns) * 4 < stuck_ns;

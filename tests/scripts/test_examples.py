@@ -47,10 +47,12 @@ class EchoTest(unittest.TestCase):
         self.assertEqual(self.use(program), 1)
 
     def test_threads(self):
-        """A plain pthread server keeps a kernel thread for each client; under us one serves them all."""
+        """A plain pthread server keeps a kernel thread for each client; under us one serves them all, beside which
+        hand-off has its monitor."""
         program = compile_example(self, 'threaded_echo', '-pthread')
         self.assertEqual(self.use(program), CONNECTIONS + 2)
-        self.assertEqual(self.use(os.path.join(BUILD, 'syncless'), 'run', '--threads', 'all', program), 1)
+        self.assertEqual(self.use('env', 'SYNCLESS_HANDOFF_MS=0', os.path.join(BUILD, 'syncless'), 'run', '--threads', 'all',
+                                  program), 1)
 
 
 if __name__ == '__main__':
