@@ -102,14 +102,17 @@ static bool is_crowded(void)
 
 static bool is_patient(const struct sight *s, int64_t stuck_ns)
 {
+	int64_t patience = handoff_patience_ns(), computed;
+
 	if (s->state == SIGHT_SLEEPS)
-		return !is_known(s->pc) && stuck_ns < handoff_patience_ns();
-	if (stuck_ns < handoff_patience_ns())
+		return !is_known(s->pc) && stuck_ns < patience;
+	if (stuck_ns < patience)
 		return true;
-	if (stuck_ns < PATIENCE_IN_CROWD * settings.handoff_ms * NS_PER_MS && is_crowded())
-		return true;
-	/* A crowded machine may just not have let it run. */
-	return (host_cpu_ns() - pulse.cpu_ns) * 4 < stuck_ns;
+	if (stuck_ns >= PATIENCE_IN_CROWD * settings.handoff_ms * NS_PER_MS)
+		return false;
+	/* A crowded machine may just not have let it run; but what it has computed counts in any case. */
+	computed = host_cpu_ns() - pulse.cpu_ns;
+	return is_crowded() || (computed * 4 < stuck_ns && computed < settings.handoff_ms * NS_PER_MS);
 }
 
 /* patience: how many times as long as it takes otherwise. */
