@@ -5,6 +5,7 @@ Nobody can take the place of either.  A Gate keeps one or more threads until
 it is opened, and knows of the kernel that they are in there.
 """
 import ctypes
+import errno
 import os
 import shutil
 import subprocess
@@ -105,6 +106,16 @@ class Gate:
     def enter(self):
         """Stuck until it is opened: 1, or minus the error number."""
         return library().gate_read(self.fds[0], self.place)
+
+    def enter_for_good(self):
+        """The same, again when a signal has ended it.
+
+        Natively main gets those of the process; here, for once, who is stuck on the kernel thread that main began on.
+        """
+        found = self.enter()
+        while found == -errno.EINTR:
+            found = self.enter()
+        return found
 
     def is_taken(self):
         return self.place[1] > self.opened and task_state(self.place[0]) == 'S'

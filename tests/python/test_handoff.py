@@ -77,7 +77,7 @@ class Case(unittest.TestCase):
 
         def body():
             before()
-            found.append(gate.enter())
+            found.append(gate.enter_for_good())
             after()
         found = []
         with Crew() as crew:
