@@ -18,6 +18,7 @@
 #     make cross      compiles everything for aarch64, and runs the C tests of it under qemu-user
 #     make pythons    the Python tests under each of PYTHONS; else python3.9 to python3.13 and the distribution's
 #     make fuzz       the resolver's parsers with any bytes, FUZZ_SECONDS each (600)
+#     make soak       a chaos load on the drivers under the preload, all of it checked, SOAK_SECONDS long (600)
 #     make suites     CPython's own test suites with and without the preload
 #     make check-fresh    as root: run, test and pip install in a minimal system that is made for it
 #
@@ -114,6 +115,11 @@ fuzz:
 	scripts/setup fuzz
 	$(MAKE) $(patsubst %,$(BUILD)/fuzz/%,$(FUZZ_TARGETS))
 	scripts/fuzz $(FUZZ_TARGETS)
+
+soak:
+	scripts/setup test
+	$(MAKE) all
+	scripts/soak $(SOAKFLAGS)
 
 deps:
 	scripts/setup build
@@ -287,5 +293,5 @@ $(addprefix $(BUILD)/shim/,init.o core/libc.o core/settings.o calls/dl.o): overr
 
 -include $(SHIM_OBJ:.o=.d) $(GLUE_OBJ:.o=.d) $(TEST_PROGRAMS:=.d) $(TEST_SHARED:=.d)
 
-.PHONY: all run test check bench pythons cross suites fuzz deps install uninstall clean \
+.PHONY: all run test check bench pythons cross suites fuzz soak deps install uninstall clean \
 	check-asan check-backends check-ucontext check-handoff check-clang check-model check-fresh objects programs
