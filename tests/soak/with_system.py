@@ -207,7 +207,7 @@ class System:
 
     def file_lock(self):
         """As well, and what it waits for is done by another thread: only where a stuck one holds nobody up."""
-        if self.world.engine.functions and not self.world.engine.hands_off:
+        if self.world.engine.functions and not self.world.engine.should_hand_off():
             return
         with self.world.may_be_stuck, open(__file__, 'rb') as file:
             fcntl.flock(file, fcntl.LOCK_EX)
