@@ -44,7 +44,8 @@ class Engine:
         return self.ask(ctypes.sizeof(Stats)) or self.ask(Stats.handoffs.offset)
 
     def should_hand_off(self):
-        return self.hands_off and os.environ.get('SYNCLESS_HANDOFF_MS') != '0'
+        return (self.hands_off and os.environ.get('SYNCLESS_HANDOFF_MS') != '0'
+                and os.environ.get('SYNCLESS_BACKEND') != 'io_uring')
 
     def verify(self):
         if GREEN and self.functions.syncless_verify():
