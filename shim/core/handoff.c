@@ -349,6 +349,8 @@ const char *handoff_obstacle(void)
 {
 	if (raw3(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) != 0)
 		return "the kernel has no membarrier()";
+	if (loop_is_one_threads())
+		return "io_uring belongs to one kernel thread";
 	return allocator_is_libcs() ? NULL : "the allocator is not libc's";
 }
 

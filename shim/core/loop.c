@@ -70,6 +70,12 @@ int loop_init(void)
 	return 0;
 }
 
+/* io_uring's ring takes calls from the thread that made it, and its requests end with theirs (evuring.c). */
+bool loop_is_one_threads(void)
+{
+	return loop ? ev_backend(loop) == EVBACKEND_IOURING : settings.backend == BACKEND_IO_URING;
+}
+
 void loop_kick(void)
 {
 	if (loop)

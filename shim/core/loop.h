@@ -14,6 +14,8 @@ struct watch; /* the libev watchers of one fd */
 /* Idempotent; the verbs below call it when they find no loop (a forked child).  0 or -errno.  Host only, as all
  * below but loop_kick(). */
 int loop_init(void);
+/* Is it for the kernel thread that made it alone? */
+bool loop_is_one_threads(void);
 
 /* One round: polls, blocking until the next timer when `block`, then runs timers and remote wakes. */
 void loop_run(bool block);
