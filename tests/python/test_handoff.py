@@ -154,6 +154,17 @@ class Progress(Case):
             for flag in flags:
                 flag.value = b'\1'
 
+    def test_more_compute_than_may(self):
+        """The others are held up for longer then, and not for ever."""
+        flags = [ctypes.c_char(b'\0') for _ in range(os.cpu_count() + 4)]
+        with Crew() as crew:
+            for flag in flags:
+                crew.start(inline_calls.library().compute, ctypes.byref(flag))
+            with Crew() as others:
+                others.start_many(5, lambda _: time.sleep(0.02))
+            for flag in flags:
+                flag.value = b'\1'
+
     def test_main_computes_without_the_gil(self):
         flag = ctypes.c_char(b'\0')
         with Crew() as crew:
@@ -750,6 +761,20 @@ class Settings(Case):
         """Nobody is kept waiting."""
         _, err = self.run_script(self.JUDGE, SYNCLESS_WATCH_MS='200', EXPECTED='goes on')
         self.assertEqual(err, '')
+
+    def test_spare_kernel_threads_end(self):
+        """When they have not been needed for a while, and when the last green thread has ended."""
+        event = threading.Event()
+        with Crew() as crew:
+            crew.start(event.wait)
+            with contextlib.ExitStack() as stack:
+                for _ in range(3):
+                    stack.enter_context(self.stuck())
+                if GREEN:
+                    self.assertGreaterEqual(support.spare_hosts(), 3)
+            wait_until(lambda: support.spare_hosts() <= 1, 'the end of spare kernel threads')
+            event.set()
+        wait_until(lambda: support.spare_hosts() == 0, 'the end of the last one')
 
     def test_counted(self):
         before = handoffs()
