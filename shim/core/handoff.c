@@ -414,6 +414,14 @@ static void follow_affinity(int from, int to)
 		raw3(SYS_sched_setaffinity, to, n, was);
 }
 
+void handoff_prepare(void)
+{
+	if (handoff_is_on() && !seats.is_ready)
+		get_ready();
+	if (handoff_is_on() && !__atomic_load_n(&seats.spare, __ATOMIC_RELAXED) && handoff_counts.seats < SEATS_MAX)
+		start_spare();
+}
+
 static const char *try_now(void)
 {
 	const char *no = "the host is in a call of ours";

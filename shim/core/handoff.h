@@ -53,6 +53,8 @@ void handoff_adopt_host(void);
 /* The monitor's verbs, for it alone.  What keeps the current thread from losing the scheduler now: NULL, and it has lost it;
  * or a reason, for the watch. */
 const char *handoff_try(void);
+/* It may have to be tried soon: what can be done beforehand. */
+void handoff_prepare(void);
 /* Why the last try for this stretch of the host's was in vain, for the watch; NULL: there was none. */
 const char *handoff_refused(unsigned long switches);
 /* Not before the host has been this long in its own code, by what is known of the thread. */

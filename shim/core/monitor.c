@@ -122,7 +122,12 @@ static void consider(int patience)
 	struct sight s;
 
 	sight_take(&s, sched.host_tid);
-	if (is_patient(&s, stuck_ns / patience) || has_moved() || handoff_try() != NULL)
+	if (is_patient(&s, stuck_ns / patience)) {
+		if (stuck_ns / patience >= handoff_patience_ns() / 2)
+			handoff_prepare();
+		return;
+	}
+	if (has_moved() || handoff_try() != NULL)
 		return;
 	if (s.state == SIGHT_SLEEPS)
 		learn(s.pc);
