@@ -47,8 +47,8 @@ static inline int try_private(pthread_mutex_t *m)
 	return UNLIKELY(guest != NULL) ? owner_trylock(guest, m) : libc.pthread_mutex_trylock(m);
 }
 
-/* The wake of our queue may go to a coroutine that cannot run while another computes, and it is the monitor that would
- * end that: libc's own unlock wakes it in any case. */
+/* The wake of our queue may go to a coroutine that cannot run while another computes, and it is the monitor
+ * that would end that: libc's own unlock wakes it in any case. */
 static int await_as_monitor(pthread_mutex_t *m)
 {
 	struct timespec at;
@@ -62,8 +62,9 @@ static int await_as_monitor(pthread_mutex_t *m)
 	return err;
 }
 
-/* One that is alone and wants a lock inside the interpreter, which are held for a moment only, waits as a native thread:
- * it may hold another of them, and all who want that would wait until it has come back and had its turn. */
+/* One that is alone and wants a lock inside the interpreter, which are held for a moment only, waits as a
+ * native thread: it may hold another of them, and all who want that would wait until it has come back and had
+ * its turn. */
 static bool is_lone_interpreters(const void *caller)
 {
 	return !coro_here() && coro_self && python_is_runtime(caller);

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Changing the ids of the process.  glibc signals every thread that it knows of, but for the caller, and waits
- * for each answer: green ones have no kernel thread, are told ESRCH by the kernel and skipped, and a seat answers
- * in the record that is its own (sig_guard_setxid).  So the caller must be, to glibc, the seat that it runs on:
- * with its own record main would pass for the first kernel thread, which may be another one (handoff.h) and
- * would keep the old ids.  What the call must not meet is a kernel thread that is being born or buried, with all
- * signals blocked, so the two exclude each other; nor a hand-off in between.  initgroups() is made of two
- * halves: what it asks the NSS modules must not be asked in somebody else's name.
+ * Changing the ids of the process. glibc signals every thread that it knows of, but for the caller, and waits
+ * for each answer: green ones have no kernel thread, are told ESRCH by the kernel and skipped, and a seat
+ * answers in the record that is its own (sig_guard_setxid).  So the caller must be, to glibc, the seat that it
+ * runs on: with its own record main would pass for the first kernel thread, which may be another one
+ * (handoff.h) and would keep the old ids.  What the call must not meet is a kernel thread that is being born
+ * or buried, with all signals blocked, so the two exclude each other; nor a hand-off in between. initgroups()
+ * is made of two halves: what it asks the NSS modules must not be asked in somebody else's name.
  *
  * Contract of all: never park but to come back (nor does an NSS module that initgroups calls).  Pass through:
- * while no thread of the process has been green, in native threads, and in vfork children.  errno: the kernel's.
- * No difference.
+ * while no thread of the process has been green, in native threads, and in vfork children. errno: the
+ * kernel's.  No difference.
  */
 #include "libc.h"
 #include "handoff.h"

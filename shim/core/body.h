@@ -14,8 +14,8 @@ int body_take(const pthread_attr_t *attr, struct green **g);
 /* The thread on it has ended and was joined or detached; nobody runs on its stack.  From any thread. */
 void body_give(struct green *g);
 
-/* The body becomes a flow that no coroutine is: it is entered by a switch on a kernel thread that is not the host, and
- * flow(arg) never returns. */
+/* The body becomes a flow that no coroutine is: it is entered by a switch on a kernel thread that is not the
+ * host, and flow(arg) never returns. */
 void body_make_seat(struct green *g, void *(*flow)(void *), void *arg);
 
 /* What a new body runs each time it is switched to for a new life (green.c). */

@@ -72,7 +72,7 @@ struct coro {
 	bool may_be_hub;  /* another library's greenlet; ours may wait in the poll() of a socket with a timeout */
 	bool heeds_nudges; /* which ends this wait */
 	bool is_guest;	  /* borrows, and is not the thread's own flow: locks must tell it from that (owner.h) */
-	_Atomic unsigned char keeps; /* KEEPS_*: its code never counts as outside */
+	_Atomic unsigned char keeps;   /* KEEPS_*: its code never counts as outside */
 	_Atomic bool cancel_requested; /* set by any thread */
 	bool cancel_disabled;	       /* also once it has begun to end */
 	bool cancel_async;
@@ -110,7 +110,8 @@ struct coro {
 	deadline_t limit; /* with has_limit, in a native coroutine */
 
 	struct seat *seat; /* with KEEPS_ALONE: the kernel thread that it runs on */
-	uintptr_t handler_low, handler_high; /* where a handler on top of one that is alone has its frames; 0: none */
+	uintptr_t handler_low,
+		handler_high;	/* where a handler on top of one that is alone has its frames; 0: none */
 	struct coro *back_next; /* in the list of those that come back */
 	unsigned char handoffs; /* so often has it been alone, at most */
 
@@ -118,8 +119,8 @@ struct coro {
 	struct green *green;	     /* NULL for the host's own flow */
 } __attribute__((aligned(64)));
 
-/* Who the calling thread is; NULL in a native thread and while nothing is green.  That it has the scheduler it does
- * not say: coro_here() does. */
+/* Who the calling thread is; NULL in a native thread and while nothing is green.  That it has the scheduler it
+ * does not say: coro_here() does. */
 extern __thread struct coro *coro_self __attribute__((tls_model("initial-exec")));
 
 struct sched {
@@ -133,10 +134,10 @@ struct sched {
 	_Atomic bool monitor_naps;	  /* it wants to hear when idle ends */
 	volatile sig_atomic_t in_handler; /* a signal handler runs on the host: nothing parks */
 	unsigned generation;		  /* bumped in each forked child */
-	_Atomic bool wanted;   /* the monitor is about to take the scheduler away from `current` */
-	_Atomic bool homesick; /* the first kernel thread is to be the host again */
-	struct seat *seat;    /* the kernel thread that is the host */
-	unsigned round;	      /* of the run queue, see sched.c */
+	_Atomic bool wanted;		  /* the monitor is about to take the scheduler away from `current` */
+	_Atomic bool homesick;		  /* the first kernel thread is to be the host again */
+	struct seat *seat;		  /* the kernel thread that is the host */
+	unsigned round;			  /* of the run queue, see sched.c */
 	bool mid_round;			  /* a poll of the loop goes on inside it */
 };
 extern struct sched sched;
@@ -149,10 +150,10 @@ bool sig_in_handler(void);
 
 /* --- The border between the application's code and ours (handoff.h).
  *
- * A thread whose own code runs on and on may lose the scheduler to another kernel thread, and is then alone.  Inside
- * our calls that cannot happen: they begin with one of the three below, which say whether the caller has the
- * scheduler, and end in coro_leave(), which lets it go again.  A call that forgets the end is safe and only cannot
- * be taken the scheduler from until the next one; one that forgets the beginning is not. */
+ * A thread whose own code runs on and on may lose the scheduler to another kernel thread, and is then alone.
+ * Inside our calls that cannot happen: they begin with one of the three below, which say whether the caller
+ * has the scheduler, and end in coro_leave(), which lets it go again.  A call that forgets the end is safe and
+ * only cannot be taken the scheduler from until the next one; one that forgets the beginning is not. */
 
 /* After `wanted` was seen, or alone: does `me`, the caller, have the scheduler? */
 bool handoff_settle(struct coro *me);
@@ -222,7 +223,8 @@ static inline long coro_leave(long result)
 {
 	struct coro *me = coro_self;
 
-	if (LIKELY(me && !atomic_load_explicit(&me->keeps, memory_order_relaxed) && !me->no_park && !sched.in_handler))
+	if (LIKELY(me && !atomic_load_explicit(&me->keeps, memory_order_relaxed) && !me->no_park &&
+		   !sched.in_handler))
 		atomic_store_explicit(me->outside, true, memory_order_release);
 	return result;
 }
@@ -236,9 +238,9 @@ static inline bool coro_cancel_due(const struct coro *me)
 /* Acts on a cancellation request (green.c). */
 _Noreturn void green_act_on_cancel(struct coro *me);
 
-/* A wait has ended with -ECANCELED, nothing of the call is left to undo.  A thread does not return from here; a
- * native coroutine gets what its call fails with: -ECANCELED, or -ETIME when its limit has passed; a greenlet -EINTR
- * or -ECANCELED, and an exception is due for it. */
+/* A wait has ended with -ECANCELED, nothing of the call is left to undo.  A thread does not return from here;
+ * a native coroutine gets what its call fails with: -ECANCELED, or -ETIME when its limit has passed; a
+ * greenlet -EINTR or -ECANCELED, and an exception is due for it. */
 int coro_ended_early(struct coro *me);
 
 /* The same for calls that are cancellation points (pthreads(7)). */
@@ -290,13 +292,13 @@ void sched_yield_now(struct coro *me);
 /* The same for the thread as a whole, whatever greenlets it has. */
 void sched_yield_thread(struct coro *me);
 
-/* Is there anybody but the caller to run?  And, between two flows of a carrier: timers and descriptors are looked at
- * when their time has come. */
+/* Is there anybody but the caller to run?  And, between two flows of a carrier: timers and descriptors are
+ * looked at when their time has come. */
 bool sched_someone_is_ready(void);
 void sched_look_if_due(void);
 
-/* A seat's own flow, where no coroutine runs yet, makes its kernel thread the host's: it switches to a coroutine.
- * `arrived` runs on that one's stack.  Returns when somebody continues the seat's flow. */
+/* A seat's own flow, where no coroutine runs yet, makes its kernel thread the host's: it switches to a
+ * coroutine.  `arrived` runs on that one's stack.  Returns when somebody continues the seat's flow. */
 void sched_take_over(struct seat *seat, void (*arrived)(void));
 /* `co`, which was alone and is off its stack, wants its turn.  The last that the caller does with it. */
 void sched_push_back(struct coro *co);

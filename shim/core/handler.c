@@ -334,7 +334,8 @@ static bool take_nudge(struct coro *me, int sig, siginfo_t *info)
 	return (sig_pending_of(me) & BIT(sig)) && !sig_blocks(me, sig) && sig_take(me, sig, info);
 }
 
-/* For one that is in no state to run a handler, or has a kernel thread of its own whose system call is to end. */
+/* For one that is in no state to run a handler, or has a kernel thread of its own whose system call is to
+ * end. */
 static void keep(struct coro *whose, int sig, const siginfo_t *info)
 {
 	sig_post(whose, sig, info, true);
@@ -421,8 +422,8 @@ static void sort_out_alone(struct coro *me, int sig, siginfo_t *info, ucontext_t
 	call_handler(sig, info, uc);
 }
 
-/* Its calls in there are the plain ones.  (A handler may be left by longjmp: handoff.c looks where the caller's frame
- * is.) */
+/* Its calls in there are the plain ones. (A handler may be left by longjmp: handoff.c looks where the
+ * caller's frame is.) */
 __attribute__((noinline)) static void on_alone(struct coro *me, int sig, siginfo_t *info, ucontext_t *uc)
 {
 	uintptr_t low = me->handler_low, high = me->handler_high, here = (uintptr_t)__builtin_frame_address(0);

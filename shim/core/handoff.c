@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Seats, and how a thread is left alone and comes back; see handoff.h.  tests/model/handoff.pml is a model of it.
+ * Seats, and how a thread is left alone and comes back; see handoff.h. tests/model/handoff.pml is a model of
+ * it.
  */
 #include "handoff.h"
 #include <link.h>
@@ -46,12 +47,12 @@ static struct rawlock who_runs_where;
 static struct seat first_seat;
 static struct {
 	struct rawlock lock;
-	struct seat *spare; /* through next_spare */
-	struct seat *ended; /* records for the next ones, likewise */
-	_Atomic(struct seat *) all; /* through next; only ever added to, but in a forked child */
+	struct seat *spare;		 /* through next_spare */
+	struct seat *ended;		 /* records for the next ones, likewise */
+	_Atomic(struct seat *) all;	 /* through next; only ever added to, but in a forked child */
 	_Atomic(const char *) forbidden; /* NULL, or by what */
 	bool is_ready, failed;
-	_Atomic bool making;	    /* a spare one is being made */
+	_Atomic bool making; /* a spare one is being made */
 } seats;
 
 /* --- Kernel threads. */
@@ -79,8 +80,8 @@ static void add_to_all(struct seat *s)
 	while (!atomic_compare_exchange_weak(&seats.all, &head, s));
 }
 
-/* The kernel keeps the number of the processor in the record of the thread that it runs, as it thinks; code that
- * builds on that number being right (restartable sequences) must find that it is not kept. */
+/* The kernel keeps the number of the processor in the record of the thread that it runs, as it thinks; code
+ * that builds on that number being right (restartable sequences) must find that it is not kept. */
 static void forget_rseq(void)
 {
 	const ptrdiff_t *offset = dlsym(RTLD_DEFAULT, "__rseq_offset");
@@ -96,10 +97,9 @@ static void forget_rseq(void)
 
 void handoff_adopt_host(void)
 {
-	first_seat = (struct seat){ .tid = sched.host_tid,
-				    .thread = sched.main->thread,
-				    .fs = sched.main->fs_base,
-				    .is_first = true };
+	first_seat = (struct seat){
+		.tid = sched.host_tid, .thread = sched.main->thread, .fs = sched.main->fs_base, .is_first = true
+	};
 	sched.seat = &first_seat;
 	sched.main->outside = &first_seat.outside;
 	add_to_all(&first_seat);
@@ -198,8 +198,8 @@ void handoff_nudge(const struct coro *co, int sig, siginfo_t *info)
 	raw_restore_signals(&mask);
 }
 
-/* Came too late, and would be delivered, or kill the process, when this kernel thread is the host again.  What was
- * meant for the process and waits is found as well, after what is this thread's. */
+/* Came too late, and would be delivered, or kill the process, when this kernel thread is the host again.  What
+ * was meant for the process and waits is found as well, after what is this thread's. */
 static void drop_stale_nudges(struct seat *s)
 {
 	static const struct timespec at_once = { 0 };
@@ -329,7 +329,8 @@ void handoff_forbid(const char *why)
 		say("%s() has changed the host's kernel thread: no hand-off from now on", why);
 }
 
-/* An allocator that takes locks of the program's kind would end calls of ours in the midst of others, where we use it. */
+/* An allocator that takes locks of the program's kind would end calls of ours in the midst of others, where
+ * we use it. */
 static bool allocator_is_libcs(void)
 {
 	Dl_info of_malloc, of_libc;
@@ -339,7 +340,8 @@ static bool allocator_is_libcs(void)
 	if (libc.dlsym(RTLD_DEFAULT, "__asan_init") || libc.dlsym(RTLD_DEFAULT, "__tsan_init"))
 		return true;
 	/* A program linked to fixed addresses has an entry of its own that leads to it. */
-	if (dladdr1(found, &of_malloc, (void **)&symbol, RTLD_DL_SYMENT) && symbol && symbol->st_shndx == SHN_UNDEF)
+	if (dladdr1(found, &of_malloc, (void **)&symbol, RTLD_DL_SYMENT) && symbol &&
+	    symbol->st_shndx == SHN_UNDEF)
 		found = libc.dlsym(RTLD_NEXT, "malloc");
 	return libc.dladdr(found, &of_malloc) && libc.dladdr((void *)libc.read, &of_libc) &&
 	       of_malloc.dli_fbase == of_libc.dli_fbase;
@@ -418,7 +420,8 @@ void handoff_prepare(void)
 {
 	if (handoff_is_on() && !seats.is_ready)
 		get_ready();
-	if (handoff_is_on() && !__atomic_load_n(&seats.spare, __ATOMIC_RELAXED) && handoff_counts.seats < SEATS_MAX)
+	if (handoff_is_on() && !__atomic_load_n(&seats.spare, __ATOMIC_RELAXED) &&
+	    handoff_counts.seats < SEATS_MAX)
 		start_spare();
 }
 
@@ -436,8 +439,9 @@ static const char *try_now(void)
 		return "hand-off is off";
 	to = take_spare();
 	if (!to)
-		return handoff_counts.seats < SEATS_MAX && start_spare() ? "a kernel thread is being made for it" :
-									   "no kernel thread is to be had";
+		return handoff_counts.seats < SEATS_MAX && start_spare()
+			       ? "a kernel thread is being made for it"
+			       : "no kernel thread is to be had";
 	atomic_store(&sched.wanted, true);
 	raw3(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
 	if (atomic_load(&sched.seat->outside) && (no = refusal(sched.current)) == NULL)
@@ -566,7 +570,8 @@ struct seat *handoff_leave_for_home(void)
 bool handoff_settle(struct coro *me)
 {
 	/* A copy of the process, made behind our back, has no monitor. */
-	while (atomic_load_explicit(&sched.wanted, memory_order_acquire) && raw1(SYS_getpid, 0) == sched.host_pid)
+	while (atomic_load_explicit(&sched.wanted, memory_order_acquire) &&
+	       raw1(SYS_getpid, 0) == sched.host_pid)
 		raw1(SYS_sched_yield, 0);
 	return !(atomic_load_explicit(&me->keeps, memory_order_acquire) & KEEPS_ALONE);
 }

@@ -2,21 +2,23 @@
  *
  * Taking the scheduler away from a thread that does not come to it.
  *
- * A *seat* is a kernel thread that can be the host: the one that was it first, and spare ones made when needed.
- * Each has a flow of its own, on a stack and a thread record of its own, which runs there while no coroutine does.
+ * A *seat* is a kernel thread that can be the host: the one that was it first, and spare ones made when
+ * needed.  Each has a flow of its own, on a stack and a thread record of its own, which runs there while no
+ * coroutine does.
  *
- * A green thread, or main, that runs its own code for long (work without the GIL, a system call that does not come
- * through us) keeps the kernel thread that it is on and loses the scheduler: it is *alone*, and to the others what
- * a native thread is.  A spare seat becomes the host.  At its next call that may park, one that is alone leaves its
- * kernel thread, which is a spare one again, and queues for the host (handoff_come_back).
+ * A green thread, or main, that runs its own code for long (work without the GIL, a system call that does not
+ * come through us) keeps the kernel thread that it is on and loses the scheduler: it is *alone*, and to the
+ * others what a native thread is.  A spare seat becomes the host.  At its next call that may park, one that is
+ * alone leaves its kernel thread, which is a spare one again, and queues for the host (handoff_come_back).
  *
  * Who decides: the monitor (monitor.h), in handoff_try().  The host writes its seat's `outside` and then reads
- * sched.wanted, the monitor writes `wanted`, has the kernel put a barrier into every running thread, and reads
- * `outside`: one of them sees the other.  If the host is outside then, it is until the monitor is done, for its
- * next call waits in handoff_settle(); so the monitor may touch what is the host's.
+ * sched.wanted, the monitor writes `wanted`, has the kernel put a barrier into every running thread, and
+ * reads `outside`: one of them sees the other.  If the host is outside then, it is until the monitor is done,
+ * for its next call waits in handoff_settle(); so the monitor may touch what is the host's.
  *
- * Who cannot lose it: one whose thread-local storage others need (coroutines, greenlets: coro.keeps), one in a
- * signal handler, and all while a mutex is held whose owner the kernel knows (hostlock.h), for that is the kernel thread.
+ * Who cannot lose it: one whose thread-local storage others need (coroutines, greenlets: coro.keeps), one in
+ * a signal handler, and all while a mutex is held whose owner the kernel knows (hostlock.h), for that is the
+ * kernel thread.
  */
 #ifndef SYNCLESS_HANDOFF_H
 #define SYNCLESS_HANDOFF_H
@@ -33,25 +35,25 @@ struct seat {
 	void *sp;	  /* the seat's own flow, while a coroutine runs here */
 	unsigned long own_fs;
 	struct coro *came; /* from here, to its own flow: was alone, is off its stack, wants to go back */
-	/* The coroutine that runs here is in code of the application; of the host's seat: it may lose the scheduler.
-	 * Written by this kernel thread alone. */
+	/* The coroutine that runs here is in code of the application; of the host's seat: it may lose the
+	 * scheduler.  Written by this kernel thread alone. */
 	_Atomic bool outside;
-	_Atomic int word; /* SEAT_*, a futex of its own flow's */
+	_Atomic int word;  /* SEAT_*, a futex of its own flow's */
 	struct seat *heir; /* its own flow makes that one the host */
-	void *altstack; /* of handlers that run here, but on the first */
+	void *altstack;	   /* of handlers that run here, but on the first */
 	bool is_first, is_old;
 	/* Under handoff.c's lock. */
 	bool has_alone;	 /* one that is alone runs here */
 	uint64_t nudged; /* signals sent to this kernel thread so, bit sig - 1 */
-	uint64_t mask; /* the kernel's, while the last one was alone here */
+	uint64_t mask;	 /* the kernel's, while the last one was alone here */
 	struct seat *next, *next_spare;
 };
 
 /* The caller becomes the first host. */
 void handoff_adopt_host(void);
 
-/* The monitor's verbs, for it alone.  What keeps the current thread from losing the scheduler now: NULL, and it has lost it;
- * or a reason, for the watch. */
+/* The monitor's verbs, for it alone.  What keeps the current thread from losing the scheduler now: NULL, and
+ * it has lost it; or a reason, for the watch. */
 const char *handoff_try(void);
 /* It may have to be tried soon: what can be done beforehand. */
 void handoff_prepare(void);
@@ -62,8 +64,8 @@ int64_t handoff_patience_ns(void);
 /* How many are alone and compute; and processors that the process may use. */
 int handoff_computing(void);
 int handoff_cores(void);
-/* The host goes back to the kernel thread that was it first, when it next comes by, and spare seats end: the one or the
- * other a call, as far as it can be done now.  True: there is nothing left to do. */
+/* The host goes back to the kernel thread that was it first, when it next comes by, and spare seats end: the
+ * one or the other a call, as far as it can be done now.  True: there is nothing left to do. */
 bool handoff_wind_down(void);
 /* For sched.c: the host's seat, whose own flow is to be entered; NULL: it is to stay. */
 struct seat *handoff_leave_for_home(void);

@@ -18,7 +18,7 @@
 #define CHAOS_ODDS 4	/* one tick in so many */
 #define PATIENCE_WITHOUT_LOCK 4
 #define PATIENCE_IN_CROWD 4 /* then the processors are shared by more, rather than by some alone */
-#define SPARE_NS NS_PER_S /* a spare kernel thread is kept, and the host away from home */
+#define SPARE_NS NS_PER_S   /* a spare kernel thread is kept, and the host away from home */
 
 static void *monitor_main(void *arg);
 static struct companion monitor = { .main = monitor_main, .stack_size = 256 << 10 };
@@ -34,7 +34,8 @@ static int64_t last_handoff_ns;
 /* An interpreter may be about to end. */
 static bool is_needed(void)
 {
-	return (atomic_load(&green_alive) > 0 || handoff_counts.seats > 1) && (!python_is_here() || python_is_up());
+	return (atomic_load(&green_alive) > 0 || handoff_counts.seats > 1) &&
+	       (!python_is_here() || python_is_up());
 }
 
 static int64_t period_ns(void)
@@ -73,8 +74,9 @@ static void take_pulse(void)
 	pulse.cpu_ns = host_cpu_ns();
 }
 
-/* Where threads were found asleep when they lost the scheduler, in no order: who sleeps there again need not be waited
- * for.  Of those that compute there is no place to be had; they are known by themselves (handoff_patience_ns). */
+/* Where threads were found asleep when they lost the scheduler, in no order: who sleeps there again need not
+ * be waited for.  Of those that compute there is no place to be had; they are known by themselves
+ * (handoff_patience_ns). */
 static uintptr_t places[64];
 static unsigned next_place;
 
@@ -184,7 +186,8 @@ static bool wind_down(void)
 	return is_over;
 }
 
-/* The host sets idle and then looks at monitor_naps; we set that and then look at idle: one of us sees the other. */
+/* The host sets idle and then looks at monitor_naps; we set that and then look at idle: one of us sees the
+ * other. */
 static void announce_nap(void)
 {
 	atomic_store(&sched.monitor_naps, true);
@@ -220,7 +223,8 @@ static void *monitor_main(void *arg)
 	take_pulse();
 	while (companion_rest(&monitor, period_ns()) && !companion_may_end(&monitor, is_needed, &ending)) {
 		tick(ending, &idle);
-		if ((idle >= IDLE_PERIODS || atomic_load(&green_alive) == 0) && wind_down() && idle >= IDLE_PERIODS)
+		if ((idle >= IDLE_PERIODS || atomic_load(&green_alive) == 0) && wind_down() &&
+		    idle >= IDLE_PERIODS)
 			companion_nap(&monitor, announce_nap);
 	}
 	atomic_store(&standby_thread, 0);

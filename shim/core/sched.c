@@ -33,9 +33,10 @@
 #define LOOK_EVERY_NS NS_PER_MS
 #define POLL_EVERY_NS (4 * NS_PER_MS)
 
-/* Reading the clock takes longer than a switch between native coroutines, and a poll thirty times as long.  So a
- * number of switches that took CLOCK_EVERY_NS the last time may pass before the clock is read again, and a round in
- * which everybody has only yielded, while nobody waits for a descriptor, is polled after YIELDS_POLL_EVERY_NS. */
+/* Reading the clock takes longer than a switch between native coroutines, and a poll thirty times as long.  So
+ * a number of switches that took CLOCK_EVERY_NS the last time may pass before the clock is read again, and a
+ * round in which everybody has only yielded, while nobody waits for a descriptor, is polled after
+ * YIELDS_POLL_EVERY_NS. */
 #define CLOCK_EVERY_NS (10 * NS_PER_US)
 #define YIELDS_POLL_EVERY_NS (20 * NS_PER_US)
 #define ALLOWANCE_MAX 64
@@ -289,7 +290,8 @@ static void grant_allowance(int64_t t)
 	allowance.at = t;
 }
 
-/* All that wait for their turn have yielded, nobody waits for a descriptor, and the last poll is not long ago. */
+/* All that wait for their turn have yielded, nobody waits for a descriptor, and the last poll is not long
+ * ago. */
 static bool may_skip_poll(void)
 {
 	int64_t t;
@@ -342,8 +344,8 @@ static struct coro *next_ready(bool block)
 	return pop(&now);
 }
 
-/* Between two that share the host's thread-local storage, or from or to one of them: what a green thread has of its
- * own must be put there. */
+/* Between two that share the host's thread-local storage, or from or to one of them: what a green thread has
+ * of its own must be put there. */
 static void hand_over_borrowed(struct coro *me, struct coro *next)
 {
 	if (me->borrows_tls)

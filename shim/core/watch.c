@@ -186,7 +186,8 @@ static void tell_what(const struct subject *s, int64_t stuck_ns, int others)
 	const char *refused = handoff_refused(pulse.switches);
 
 	tell("syncless: stuck for %ld ms outside our calls: %s; others waiting: %d%s%s\n",
-	     (long)(stuck_ns / NS_PER_MS), s->what, others, refused ? "; not handed off: " : "", refused ? refused : "");
+	     (long)(stuck_ns / NS_PER_MS), s->what, others, refused ? "; not handed off: " : "",
+	     refused ? refused : "");
 }
 
 static bool has_stayed(const struct subject *s)

@@ -18,7 +18,7 @@
 
 struct stuck {
 	int fds[2];
-	_Atomic int tid;		   /* the kernel thread of the one who sits in it */
+	_Atomic int tid;		     /* the kernel thread of the one who sits in it */
 	_Atomic int entered, left, released; /* so often */
 	char byte;
 };

@@ -8,8 +8,8 @@
 #include <dirent.h>
 #include <sys/mman.h>
 
-#define LOOKS 40	/* of the monitor, in which nothing may happen */
-#define LONGEST_MS 500	/* if it has stopped looking */
+#define LOOKS 40       /* of the monitor, in which nothing may happen */
+#define LONGEST_MS 500 /* if it has stopped looking */
 
 static struct stuck s;
 static pthread_mutex_t *m;

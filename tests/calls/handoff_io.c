@@ -132,8 +132,8 @@ static void opens_and_closes(void)
 }
 
 static void (*const deeds[])(void) = {
-	sleeps,	  talks,	polls,		   selects,	     uses_epoll,
-	connects, resolves,	uses_streams,	   waits_for_a_child, opens_and_closes,
+	sleeps,	  talks,    polls,	  selects,	     uses_epoll,
+	connects, resolves, uses_streams, waits_for_a_child, opens_and_closes,
 };
 #define DEEDS ((int)(sizeof(deeds) / sizeof(*deeds)))
 

@@ -23,19 +23,58 @@ static int blocked;
 
 /* --- Held by one that is stuck, waited for by another. */
 
-static void take_mutex(void) { CHECK_EQ(pthread_mutex_lock(&m), 0); }
-static void drop_mutex(void) { CHECK_EQ(pthread_mutex_unlock(&m), 0); }
-static void take_recursive(void) { CHECK_EQ(pthread_mutex_lock(&recursive), 0); }
-static void drop_recursive(void) { CHECK_EQ(pthread_mutex_unlock(&recursive), 0); }
-static void take_read(void) { CHECK_EQ(pthread_rwlock_rdlock(&rw), 0); }
-static void take_write(void) { CHECK_EQ(pthread_rwlock_wrlock(&rw), 0); }
-static void drop_rw(void) { CHECK_EQ(pthread_rwlock_unlock(&rw), 0); }
-static void take_sem(void) { CHECK_EQ(sem_wait(&sem), 0); }
-static void drop_sem(void) { CHECK_EQ(sem_post(&sem), 0); }
-static void take_spin(void) { CHECK_EQ(pthread_spin_lock(&spin), 0); }
-static void drop_spin(void) { CHECK_EQ(pthread_spin_unlock(&spin), 0); }
-static void take_file(void) { flockfile(file); }
-static void drop_file(void) { funlockfile(file); }
+static void take_mutex(void)
+{
+	CHECK_EQ(pthread_mutex_lock(&m), 0);
+}
+static void drop_mutex(void)
+{
+	CHECK_EQ(pthread_mutex_unlock(&m), 0);
+}
+static void take_recursive(void)
+{
+	CHECK_EQ(pthread_mutex_lock(&recursive), 0);
+}
+static void drop_recursive(void)
+{
+	CHECK_EQ(pthread_mutex_unlock(&recursive), 0);
+}
+static void take_read(void)
+{
+	CHECK_EQ(pthread_rwlock_rdlock(&rw), 0);
+}
+static void take_write(void)
+{
+	CHECK_EQ(pthread_rwlock_wrlock(&rw), 0);
+}
+static void drop_rw(void)
+{
+	CHECK_EQ(pthread_rwlock_unlock(&rw), 0);
+}
+static void take_sem(void)
+{
+	CHECK_EQ(sem_wait(&sem), 0);
+}
+static void drop_sem(void)
+{
+	CHECK_EQ(sem_post(&sem), 0);
+}
+static void take_spin(void)
+{
+	CHECK_EQ(pthread_spin_lock(&spin), 0);
+}
+static void drop_spin(void)
+{
+	CHECK_EQ(pthread_spin_unlock(&spin), 0);
+}
+static void take_file(void)
+{
+	flockfile(file);
+}
+static void drop_file(void)
+{
+	funlockfile(file);
+}
 
 static const struct kind {
 	void (*take)(void), (*drop)(void), (*wait)(void);
