@@ -23,11 +23,13 @@ struct stuck {
 	char byte;
 };
 
-/* make check-backends runs these as well; nothing is handed off there (README.md, "Limits"). */
-static void __attribute__((constructor)) check_backend(void)
+/* make check-backends and check-ucontext run these as well; nothing is handed off there (README.md, "Limits"). */
+static void __attribute__((constructor)) check_settings(void)
 {
 	if (is_green() && env_is("SYNCLESS_BACKEND", "io_uring"))
 		SKIP("no hand-off on io_uring");
+	if (is_green() && env_is("SYNCLESS_SWITCH", "ucontext"))
+		SKIP("no hand-off where glibc switches");
 }
 
 static inline long inline_call(long number, long a, long b, long c)

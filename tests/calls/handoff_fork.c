@@ -257,12 +257,12 @@ static void stuck_one_becomes_nobody(void)
 
 int main(void)
 {
+	if (is_emulated("a fork beside the monitor is a fault of qemu's"))
+		return 0;
 	CHECK_EQ(pthread_atfork(prepare, NULL, NULL), 0);
-	if (!is_emulated("a forked child cannot start threads")) {
-		beside_a_stuck_one();
-		from_one_alone();
-		beside_a_stuck_main();
-	}
+	beside_a_stuck_one();
+	from_one_alone();
+	beside_a_stuck_main();
 	beside_one_that_spawns();
 	ids_of_all();
 	if (getuid() == 0) {
