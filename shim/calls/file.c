@@ -114,13 +114,26 @@ static PARKING ssize_t read_one(struct coro *me, int fd, void *buf, size_t len, 
 	return coro_leave(park_read(me, fd, &iov, 1, why));
 }
 
+/* One that is alone does not come back for a file: the disk may be what keeps it away, again and again. */
+static inline struct coro *enter(int fd)
+{
+	const struct coro *me = coro_self;
+
+	if (LIKELY(!me))
+		return NULL;
+	if (UNLIKELY(atomic_load_explicit(&me->keeps, memory_order_relaxed) & KEEPS_ALONE) && fd_is_known_file(fd) &&
+	    !coro_cancel_due(me))
+		return NULL;
+	return coro_enter();
+}
+
 /* read(2).  Parks: until there is something to read, or SO_RCVTIMEO.  Passes through: files, non-blocking
  * descriptors, a count of 0.
  * errno: the kernel's; EAGAIN on timeout; EINTR as for SA_RESTART; EBADF if closed while parked.
  * Differs: the kernel lets a read outlive close(2); we end it. */
 EXPORT ssize_t read(int fd, void *buf, size_t len)
 {
-	struct coro *me = coro_enter();
+	struct coro *me = enter(fd);
 
 	if (LIKELY(!me))
 		return libc.read(fd, buf, len);
@@ -131,7 +144,7 @@ EXPORT_ALIAS(__read, read);
 /* readv(2).  As read(). */
 EXPORT ssize_t readv(int fd, const struct iovec *iov, int n)
 {
-	struct coro *me = coro_enter();
+	struct coro *me = enter(fd);
 
 	if (LIKELY(!me) || ((n <= 0 || n > IOV_MAX || fd_never_waits(fd_kind(fd))) && coro_leave(true)))
 		return libc.readv(fd, iov, n);
@@ -311,7 +324,7 @@ static PARKING ssize_t write_one(struct coro *me, int fd, const void *buf, size_
  * Differs: close(2) ends it.  A large write to a terminal or a FIFO goes out in pieces. */
 EXPORT ssize_t write(int fd, const void *buf, size_t len)
 {
-	struct coro *me = coro_enter();
+	struct coro *me = enter(fd);
 
 	if (LIKELY(!me))
 		return libc.write(fd, buf, len);
@@ -322,7 +335,7 @@ EXPORT_ALIAS(__write, write);
 /* writev(2).  As write(). */
 EXPORT ssize_t writev(int fd, const struct iovec *iov, int n)
 {
-	struct coro *me = coro_enter();
+	struct coro *me = enter(fd);
 
 	if (LIKELY(!me) || ((n <= 0 || n > IOV_MAX || fd_never_waits(fd_kind(fd))) && coro_leave(true)))
 		return libc.writev(fd, iov, n);

@@ -121,6 +121,13 @@ int fd_kind(int fd)
 	return kind;
 }
 
+bool fd_is_known_file(int fd)
+{
+	const _Atomic unsigned char *k = kind_of(fd, false);
+
+	return k && fd_never_waits(atomic_load_explicit(k, memory_order_relaxed));
+}
+
 /* Bits of an unknown kind would outlive what they were said of. */
 static void change_bits(int fd, int clear, int set)
 {

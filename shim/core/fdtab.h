@@ -89,6 +89,9 @@ static inline bool fd_never_waits(int kind)
 	return (kind & FD_KIND_MASK) >= FD_FILE;
 }
 
+/* A call on it cannot wait, as far as is known without asking.  From any thread, and vfork children. */
+bool fd_is_known_file(int fd);
+
 /* The app's O_NONBLOCK. */
 bool fd_is_nonblock(int fd);
 /* One poll(2) with timeout 0; errors count as ready.  Leaves errno alone. */

@@ -7,8 +7,10 @@
 #include "calls/handoff.h"
 #include <netdb.h>
 #include <poll.h>
+#include <sys/mman.h>
 #include <sys/epoll.h>
 #include <sys/select.h>
+#include <sys/uio.h>
 
 #define READERS 4
 
@@ -189,6 +191,43 @@ static void each_deed(void)
 	stuck_close(&s);
 }
 
+/* --- Files: nobody waits for one, so it stays where it is. */
+
+static void *stays_for_files(void *arg)
+{
+	int fd = memfd_create("file", MFD_CLOEXEC), tid;
+	char text[4] = "";
+	struct iovec iov = { (void *)"bc", 2 }, into = { text + 1, 2 };
+
+	CHECK_EQ(write(fd, "a", 1), 1);
+	CHECK_EQ(get_stuck(arg), 1);
+	tid = kernel_tid();
+	for (int i = 0; i < 100; i++) {
+		CHECK_EQ(lseek(fd, 0, SEEK_SET), 0);
+		CHECK_EQ(write(fd, "a", 1), 1);
+		CHECK_EQ(writev(fd, &iov, 1), 2);
+		CHECK_EQ(lseek(fd, 0, SEEK_SET), 0);
+		CHECK_EQ(read(fd, text, 1), 1);
+		CHECK_EQ(readv(fd, &into, 1), 2);
+		CHECK(!strcmp(text, "abc"));
+	}
+	CHECK_EQ(kernel_tid(), tid);
+	CHECK_EQ(close(fd), 0);
+	return arg;
+}
+
+static void files(void)
+{
+	pthread_t t;
+
+	stuck_init(&s);
+	t = start(stays_for_files, &s);
+	await_stuck(&s);
+	release(&s);
+	finish(t);
+	stuck_close(&s);
+}
+
 /* --- Several that come back to one descriptor at once. */
 
 static _Atomic int got;
@@ -238,6 +277,7 @@ static void one_descriptor(void)
 int main(void)
 {
 	each_deed();
+	files();
 	one_descriptor();
 	CHECK_VERIFY();
 	return 0;
