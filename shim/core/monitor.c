@@ -3,6 +3,8 @@
  * See monitor.h.  While the host sleeps in the loop for long, so does the monitor.
  */
 #include "monitor.h"
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include "companion.h"
@@ -27,7 +29,7 @@ static struct companion monitor = { .main = monitor_main, .stack_size = 256 << 1
 static struct {
 	unsigned long switches;
 	unsigned round;
-	int64_t since, cpu_ns;
+	int64_t since, waited_ns; /* the latter as of the first closer look, -1 before */
 } pulse;
 static int64_t last_handoff_ns;
 
@@ -50,13 +52,21 @@ static int64_t period_ns(void)
 	return ms * NS_PER_MS / 2;
 }
 
-/* The kernel's way to write the processor time of one thread: CPUCLOCK_PERTHREAD_MASK, CPUCLOCK_SCHED. */
-static int64_t host_cpu_ns(void)
+/* How long the host's kernel thread has waited for a processor, since it is; 0 if the kernel does not tell. */
+static int64_t host_waited_ns(void)
 {
-	struct timespec ts = { 0 };
+	char path[48], text[96], *end;
+	long fd, n;
 
-	raw2(SYS_clock_gettime, (~(unsigned)sched.host_tid << 3) | 6, &ts);
-	return timespec_ns(&ts);
+	snprintf(path, sizeof(path), "/proc/self/task/%d/schedstat", sched.host_tid);
+	fd = raw4(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
+	if (fd < 0)
+		return 0;
+	n = raw3(SYS_read, fd, text, sizeof(text) - 1);
+	raw1(SYS_close, fd);
+	text[n > 0 ? n : 0] = '\0';
+	strtoll(text, &end, 10); /* what it has computed */
+	return strtoll(end, NULL, 10);
 }
 
 static bool has_moved(void)
@@ -71,7 +81,7 @@ static void take_pulse(void)
 	pulse.switches = atomic_load_explicit(&sched.switches, memory_order_relaxed);
 	pulse.round = __atomic_load_n(&sched.round, __ATOMIC_RELAXED);
 	pulse.since = now_ns();
-	pulse.cpu_ns = host_cpu_ns();
+	pulse.waited_ns = -1;
 }
 
 /* Where threads were found asleep when they lost the scheduler, in no order: who sleeps there again need not
@@ -104,7 +114,7 @@ static bool is_crowded(void)
 
 static bool is_patient(const struct sight *s, int64_t stuck_ns)
 {
-	int64_t patience = handoff_patience_ns(), computed;
+	int64_t patience = handoff_patience_ns(), own;
 
 	if (s->state == SIGHT_SLEEPS)
 		return !is_known(s->pc) && stuck_ns < patience;
@@ -112,9 +122,9 @@ static bool is_patient(const struct sight *s, int64_t stuck_ns)
 		return true;
 	if (stuck_ns >= PATIENCE_IN_CROWD * settings.handoff_ms * NS_PER_MS)
 		return false;
-	/* A crowded machine may just not have let it run; but what it has computed counts in any case. */
-	computed = host_cpu_ns() - pulse.cpu_ns;
-	return is_crowded() || (computed * 4 < stuck_ns && computed < settings.handoff_ms * NS_PER_MS);
+	/* A crowded machine may just not have let it run; but what it has computed and slept counts in any case. */
+	own = stuck_ns - (host_waited_ns() - pulse.waited_ns);
+	return is_crowded() || (own * 4 < stuck_ns && own < patience);
 }
 
 /* patience: how many times as long as it takes otherwise. */
@@ -123,6 +133,8 @@ static void consider(int patience)
 	int64_t stuck_ns = now_ns() - pulse.since;
 	struct sight s;
 
+	if (pulse.waited_ns < 0)
+		pulse.waited_ns = host_waited_ns();
 	sight_take(&s, sched.host_tid);
 	if (is_patient(&s, stuck_ns / patience)) {
 		if (stuck_ns / patience >= handoff_patience_ns() / 2)
