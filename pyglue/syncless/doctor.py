@@ -429,7 +429,7 @@ def look_at_libraries(findings, objects, report, options):
             groups[causes[symbol]].append(symbol)
         waits = '; '.join(f'{cause} ({listed(symbols)})' for cause, symbols in sorted(groups.items()))
         if waits:
-            findings.note(f'{who} can block all green threads, by waiting for {waits}',
+            findings.note(f'{who} can hold up all green threads, by waiting for {waits}',
                           'do that in native_threads()')
     if causes:
         findings.ok(f'{len(objects)} loaded objects were looked at')
