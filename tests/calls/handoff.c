@@ -2,7 +2,7 @@
  *
  * A thread in a system call that nobody can take the place of does not stop the others, be it main, one of many
  * or the same one again and again; and it does not notice: what is a thread's own, errno, __thread variables,
- * thread-specific data, locale, masks, names, ids, floating point environment and stack, is still there.
+ * thread-specific data, locale, masks, names, ids, floating point environment and stacks, is still there.
  */
 #include "calls/handoff.h"
 #include <fenv.h>
@@ -10,6 +10,7 @@
 
 #define MANY 24
 #define ROUNDS 200
+#define ALTSTACK 65536
 
 static struct stuck one, many[MANY], there, back;
 static pthread_key_t key;
@@ -134,8 +135,30 @@ struct own {
 	int tid;
 	locale_t locale;
 	sigset_t mask;
-	char name[16], *stack;
+	char name[16], *altstack;
 };
+
+static _Thread_local char *expected; /* where handlers run */
+static _Atomic int handled;
+
+static void handler(int sig)
+{
+	char here;
+
+	(void)sig;
+	CHECK(&here > expected && &here < expected + ALTSTACK);
+	handled++;
+}
+
+/* Its handlers run there, too. */
+static void check_altstack(const char *altstack)
+{
+	stack_t now;
+
+	CHECK_EQ(sigaltstack(NULL, &now), 0);
+	CHECK(now.ss_sp == altstack && now.ss_size == ALTSTACK && !now.ss_flags);
+	CHECK_EQ(pthread_kill(pthread_self(), SIGUSR1), 0);
+}
 
 static bool blocks_usr2(void)
 {
@@ -166,6 +189,7 @@ static void check_own(const struct own *own, struct stuck *s, int number)
 	CHECK_EQ(pthread_attr_getstack(&attr, &base, &size), 0);
 	CHECK_EQ(pthread_attr_destroy(&attr), 0);
 	CHECK(&here >= (char *)base && &here < (char *)base + size);
+	check_altstack(own->altstack);
 	CHECK_EQ(errno, 1000 + number);
 }
 
@@ -174,8 +198,11 @@ static void *keeper(void *arg)
 	struct stuck *s = arg;
 	int number = (int)(s - many) + 1;
 	struct own own = { .self = pthread_self(), .tid = gettid(), .locale = newlocale(LC_ALL_MASK, "C", 0) };
+	stack_t ss = { .ss_sp = malloc(ALTSTACK), .ss_size = ALTSTACK }, off = { .ss_flags = SS_DISABLE };
 	sigset_t usr2;
 
+	CHECK_EQ(sigaltstack(&ss, NULL), 0);
+	own.altstack = expected = ss.ss_sp;
 	CHECK_EQ(local, 5);
 	local = number;
 	uselocale(own.locale);
@@ -194,6 +221,8 @@ static void *keeper(void *arg)
 	check_own(&own, s, number);
 	uselocale(LC_GLOBAL_LOCALE);
 	freelocale(own.locale);
+	CHECK_EQ(sigaltstack(&off, NULL), 0);
+	free(ss.ss_sp);
 	return NULL;
 }
 
@@ -202,6 +231,7 @@ static void what_is_their_own_is_kept(void)
 	pthread_t t[8];
 
 	CHECK_EQ(pthread_key_create(&key, NULL), 0);
+	on_signal(SIGUSR1, handler, SA_ONSTACK);
 	for (int i = 0; i < 8; i++) {
 		stuck_init(&many[i]);
 		t[i] = start(keeper, &many[i]);
@@ -214,6 +244,7 @@ static void what_is_their_own_is_kept(void)
 		finish(t[i]);
 		stuck_close(&many[i]);
 	}
+	CHECK_EQ(handled, 16);
 	CHECK_EQ(local, 5);
 	CHECK_EQ(fegetround(), FE_TONEAREST);
 	CHECK_EQ(gettid(), getpid());
