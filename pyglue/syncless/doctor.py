@@ -342,8 +342,8 @@ def look_at_handoff(findings, report):
     elif 'no_handoff' in report:
         findings.warn(f"{report.get('no_handoff')}: {stops}", 'do such work in native_threads()')
     else:
-        findings.ok(f'code that does not let others run for {ms} ms goes on beside them; up to '
-                    f"{report.get('hosts')} kernel threads compute at once")
+        findings.ok(f'code that does not let others run for {ms} ms goes on beside them; when '
+                    f"{report.get('hosts')} kernel threads compute, after four times as long")
     if settings.get('SYNCLESS_CHAOS') == 'handoff':
         findings.note('SYNCLESS_CHAOS=handoff: threads lose the scheduler at random', 'unset it, but for tests')
 

@@ -7,7 +7,7 @@
  *   fast_fs=1                  the FS base is switched by an instruction; 0: by a system call
  *   tid_offset=N               in glibc's thread record; -1 until the first green thread, and where not found
  *   setting=NAME=VALUE         in force, which is not always what was asked for
- *   hosts=N                    kernel threads that may compute at once, when the scheduler is handed off
+ *   hosts=N                    that many compute at once before the scheduler is handed off less readily
  *   no_handoff=REASON          it is not, here
  *   calls=N                    exported rows of the table
  *   missing=SYMBOL             this libc has none of it

@@ -166,7 +166,7 @@ class Words(DoctorTest):
 
     def test_handoff(self):
         findings = self.consult(SYNCLESS_HANDOFF_MS='20', SYNCLESS_HOSTS='7')
-        self.assert_found(findings, 'ok', 'for 20 ms', 'up to 7 kernel threads')
+        self.assert_found(findings, 'ok', 'for 20 ms', 'when 7 kernel threads')
         self.assert_found(findings, 'ok', 'SYNCLESS_HANDOFF_MS=20')
         for name, value, told in (('SYNCLESS_HANDOFF_MS', '0', 'stops the other threads'),
                                   ('SYNCLESS_CHAOS', 'handoff', 'at random')):
