@@ -46,9 +46,12 @@ EXPORT syncless_co *syncless_self(void)
 
 EXPORT void syncless_yield(void)
 {
-	struct coro *me = coro_may_park();
+	struct coro *me = coro_self;
 
-	if (LIKELY(me != NULL)) {
+	/* Nothing takes the scheduler from one of these, so there is nothing to begin and to end. */
+	if (LIKELY(me && me->is_routine && coro_can_park(me))) {
+		sched_yield_now(me);
+	} else if ((me = coro_may_park()) != NULL) {
 		sched_yield_now(me);
 		coro_leave(0);
 	}
