@@ -144,8 +144,8 @@ class Progress(Case):
             gates[0].open()
         self.assertEqual(gates[0].enter(), 1)
 
-    def test_computing_without_the_gil(self):
-        flags = [ctypes.c_char(b'\0') for _ in range(2)]
+    def beside_computing(self, count):
+        flags = [ctypes.c_char(b'\0') for _ in range(count)]
         with Crew() as crew:
             for flag in flags:
                 crew.start(inline_calls.library().compute, ctypes.byref(flag))
@@ -154,16 +154,12 @@ class Progress(Case):
             for flag in flags:
                 flag.value = b'\1'
 
+    def test_computing_without_the_gil(self):
+        self.beside_computing(2)
+
     def test_more_compute_than_may(self):
         """The others are held up for longer then, and not for ever."""
-        flags = [ctypes.c_char(b'\0') for _ in range(os.cpu_count() + 4)]
-        with Crew() as crew:
-            for flag in flags:
-                crew.start(inline_calls.library().compute, ctypes.byref(flag))
-            with Crew() as others:
-                others.start_many(5, lambda _: time.sleep(0.02))
-            for flag in flags:
-                flag.value = b'\1'
+        self.beside_computing(os.cpu_count() + 4)
 
     def test_main_computes_without_the_gil(self):
         flag = ctypes.c_char(b'\0')
