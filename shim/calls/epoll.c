@@ -78,30 +78,44 @@ static struct events events_ms(int epfd, struct epoll_event *room, int max, int 
 	};
 }
 
-/* epoll_wait(2).  Parks: until an event or the timeout.  A timeout of 0 lets the others run once.
- * errno: the kernel's; EINTR on any handler; EBADF if closed while parked.
- * Differs: the kernel lets the wait outlive close(2); we end it. */
-EXPORT int epoll_wait(int epfd, struct epoll_event *room, int max, int timeout_ms)
+static PARKING int wait_here(int epfd, struct epoll_event *room, int max, int timeout_ms)
 {
 	struct coro *me = coro_enter();
 	struct events e;
 
-	if (LIKELY(!me))
+	if (!me)
 		return libc.epoll_wait(epfd, room, max, timeout_ms);
 	e = events_ms(epfd, room, max, timeout_ms, "epoll_wait");
 	return coro_leave(park_for_events(me, &e, WAIT_POLL));
 }
 
-/* epoll_pwait(2).  As epoll_wait(), under another signal mask. */
-EXPORT int epoll_pwait(int epfd, struct epoll_event *room, int max, int timeout_ms, const sigset_t *mask)
+static PARKING int pwait_here(int epfd, struct epoll_event *room, int max, int timeout_ms, const sigset_t *mask)
 {
 	struct coro *me = coro_enter();
 	struct events e;
 
-	if (LIKELY(!me))
+	if (!me)
 		return libc.epoll_pwait(epfd, room, max, timeout_ms, mask);
 	e = events_ms(epfd, room, max, timeout_ms, "epoll_pwait");
 	return coro_leave(park_masked(me, &e, mask));
+}
+
+/* epoll_wait(2).  Parks: until an event or the timeout.  A timeout of 0 lets the others run once.
+ * errno: the kernel's; EINTR on any handler; EBADF if closed while parked.
+ * Differs: the kernel lets the wait outlive close(2); we end it. */
+EXPORT int epoll_wait(int epfd, struct epoll_event *room, int max, int timeout_ms)
+{
+	if (LIKELY(!coro_self))
+		return libc.epoll_wait(epfd, room, max, timeout_ms);
+	return wait_here(epfd, room, max, timeout_ms);
+}
+
+/* epoll_pwait(2).  As epoll_wait(), under another signal mask. */
+EXPORT int epoll_pwait(int epfd, struct epoll_event *room, int max, int timeout_ms, const sigset_t *mask)
+{
+	if (LIKELY(!coro_self))
+		return libc.epoll_pwait(epfd, room, max, timeout_ms, mask);
+	return pwait_here(epfd, room, max, timeout_ms, mask);
 }
 
 /* epoll_pwait2(2).  As epoll_pwait(), to the nanosecond.  errno: also EINVAL for a bad timeout; ENOSYS where

@@ -127,17 +127,24 @@ static inline struct coro *enter(int fd)
 	return coro_enter();
 }
 
+static PARKING ssize_t read_here(int fd, void *buf, size_t len)
+{
+	struct coro *me = enter(fd);
+
+	if (!me)
+		return libc.read(fd, buf, len);
+	return read_one(me, fd, buf, len, "read");
+}
+
 /* read(2).  Parks: until there is something to read, or SO_RCVTIMEO.  Passes through: files, non-blocking
  * descriptors, a count of 0.
  * errno: the kernel's; EAGAIN on timeout; EINTR as for SA_RESTART; EBADF if closed while parked.
  * Differs: the kernel lets a read outlive close(2); we end it. */
 EXPORT ssize_t read(int fd, void *buf, size_t len)
 {
-	struct coro *me = enter(fd);
-
-	if (LIKELY(!me))
+	if (LIKELY(!coro_self))
 		return libc.read(fd, buf, len);
-	return read_one(me, fd, buf, len, "read");
+	return read_here(fd, buf, len);
 }
 EXPORT_ALIAS(__read, read);
 
@@ -318,17 +325,24 @@ static PARKING ssize_t write_one(struct coro *me, int fd, const void *buf, size_
 	return coro_leave(park_write(me, fd, &iov, 1, why));
 }
 
+static PARKING ssize_t write_here(int fd, const void *buf, size_t len)
+{
+	struct coro *me = enter(fd);
+
+	if (!me)
+		return libc.write(fd, buf, len);
+	return write_one(me, fd, buf, len, "write");
+}
+
 /* write(2).  Parks: until all is written, or SO_SNDTIMEO.  Passes through: files, non-blocking descriptors.
  * errno: the kernel's; EAGAIN on timeout; EINTR as for SA_RESTART; EBADF if closed while parked; none of them
  * once a byte is written.
  * Differs: close(2) ends it.  A large write to a terminal or a FIFO goes out in pieces. */
 EXPORT ssize_t write(int fd, const void *buf, size_t len)
 {
-	struct coro *me = enter(fd);
-
-	if (LIKELY(!me))
+	if (LIKELY(!coro_self))
 		return libc.write(fd, buf, len);
-	return write_one(me, fd, buf, len, "write");
+	return write_here(fd, buf, len);
 }
 EXPORT_ALIAS(__write, write);
 

@@ -162,22 +162,27 @@ static inline int acquire(pthread_mutex_t *m, struct app_time limit, const char 
 	return LIKELY(err != EBUSY) ? err : await_mutex(m, limit, why, caller);
 }
 
+static PARKING int lock_ours(pthread_mutex_t *m, const void *caller)
+{
+	struct coro *me;
+
+	if (hostlock_is_needed(m)) {
+		me = coro_host();
+		return me ? acquire_hostlock(me, m, NO_LIMIT, "pthread_mutex_lock")
+			  : libc.pthread_mutex_lock(m);
+	}
+	return acquire(m, NO_LIMIT, "pthread_mutex_lock", caller);
+}
+
 /* pthread_mutex_lock(3).  Parks: while another thread holds it; never ended by a signal, no cancellation point.
  * Passes through: no green thread exists yet; a native thread and a mutex that the kernel or another process
  * knows the owner of.
  * errno: error numbers: libc's. */
 EXPORT int pthread_mutex_lock(pthread_mutex_t *m)
 {
-	struct coro *me;
-
-	if (!locks_are_ours())
+	if (LIKELY(!locks_are_ours()))
 		return libc.pthread_mutex_lock(m);
-	if (hostlock_is_needed(m)) {
-		me = coro_host();
-		return me ? acquire_hostlock(me, m, NO_LIMIT, "pthread_mutex_lock")
-			  : libc.pthread_mutex_lock(m);
-	}
-	return acquire(m, NO_LIMIT, "pthread_mutex_lock", __builtin_return_address(0));
+	return lock_ours(m, __builtin_return_address(0));
 }
 EXPORT_ALIAS(__pthread_mutex_lock, pthread_mutex_lock);
 

@@ -168,23 +168,37 @@ static inline bool is_libcs(const pthread_rwlock_t *rw)
 	return !locks_are_ours() || (is_shared(rw) && !coro_self);
 }
 
+static PARKING int read_ours(pthread_rwlock_t *rw)
+{
+	if (is_libcs(rw))
+		return libc.pthread_rwlock_rdlock(rw);
+	return acquire(rw, READER, NO_LIMIT, "pthread_rwlock_rdlock");
+}
+
+static PARKING int write_ours(pthread_rwlock_t *rw)
+{
+	if (is_libcs(rw))
+		return libc.pthread_rwlock_wrlock(rw);
+	return acquire(rw, WRITER, NO_LIMIT, "pthread_rwlock_wrlock");
+}
+
 /* pthread_rwlock_rdlock(3).  Parks: while a writer holds it, or waits and is preferred; no cancellation point.
  * Passes through: no green thread exists yet; a native thread and a lock shared between processes.
  * errno: error numbers: libc's; EDEADLK for its writer. */
 EXPORT int pthread_rwlock_rdlock(pthread_rwlock_t *rw)
 {
-	if (is_libcs(rw))
+	if (LIKELY(!locks_are_ours()))
 		return libc.pthread_rwlock_rdlock(rw);
-	return acquire(rw, READER, NO_LIMIT, "pthread_rwlock_rdlock");
+	return read_ours(rw);
 }
 EXPORT_ALIAS(__pthread_rwlock_rdlock, pthread_rwlock_rdlock);
 
 /* pthread_rwlock_wrlock(3).  Parks: while anybody holds it.  The rest as above. */
 EXPORT int pthread_rwlock_wrlock(pthread_rwlock_t *rw)
 {
-	if (is_libcs(rw))
+	if (LIKELY(!locks_are_ours()))
 		return libc.pthread_rwlock_wrlock(rw);
-	return acquire(rw, WRITER, NO_LIMIT, "pthread_rwlock_wrlock");
+	return write_ours(rw);
 }
 EXPORT_ALIAS(__pthread_rwlock_wrlock, pthread_rwlock_wrlock);
 
