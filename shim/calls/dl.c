@@ -16,6 +16,7 @@
 #include "cooplock.h"
 #include "coro.h"
 #include "libc.h"
+#include "lock.h"
 #include "switch.h"
 
 /* The oldest version of dlsym, which every glibc of the architecture has. */
@@ -27,15 +28,10 @@
 
 static struct cooplock dl_lock;
 
-static inline bool green(void)
-{
-	return UNLIKELY(atomic_load_explicit(&green_exist, memory_order_relaxed));
-}
-
 /* Nothing green, or inside a signal handler: the call is libc's. */
 static inline bool is_plain(void)
 {
-	return !green() || (coro_self && !coro_may_park());
+	return !locks_are_ours() || (coro_self && !coro_may_park());
 }
 
 /* In the child the thread that was inside may not exist. */
@@ -156,7 +152,7 @@ EXPORT void *dlsym(void *restrict h, const char *restrict name)
 {
 	if (UNLIKELY(!libc.dlsym))
 		libc.dlsym = (__typeof__(libc.dlsym))dlvsym(RTLD_NEXT, "dlsym", DLSYM_VERSION);
-	if (green())
+	if (locks_are_ours())
 		await_loader("dlsym");
 	return libc.dlsym(h, name);
 }
@@ -164,7 +160,7 @@ EXPORT void *dlsym(void *restrict h, const char *restrict name)
 /* dladdr(3).  Parks: while another thread is in dlopen or dlclose. */
 EXPORT int dladdr(const void *addr, Dl_info *info)
 {
-	if (green())
+	if (locks_are_ours())
 		await_loader("dladdr");
 	return libc.dladdr(addr, info);
 }

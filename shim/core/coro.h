@@ -142,6 +142,26 @@ struct sched {
 };
 extern struct sched sched;
 
+/* What changes when the host comes to its scheduler; read by other threads. */
+struct pulse {
+	unsigned long switches;
+	unsigned round;
+};
+
+static inline struct pulse sched_pulse(void)
+{
+	return (struct pulse){ atomic_load_explicit(&sched.switches, memory_order_relaxed),
+			       __atomic_load_n(&sched.round, __ATOMIC_RELAXED) };
+}
+
+/* It has since, or sleeps in the loop. */
+static inline bool sched_has_moved(struct pulse since)
+{
+	struct pulse now = sched_pulse();
+
+	return atomic_load(&sched.idle) || now.switches != since.switches || now.round != since.round;
+}
+
 /* Some coroutine exists or has existed: locks and conditions are ours for native threads as well. */
 extern _Atomic bool green_exist;
 
@@ -299,7 +319,7 @@ void sched_look_if_due(void);
 
 /* A seat's own flow, where no coroutine runs yet, makes its kernel thread the host's: it switches to a
  * coroutine.  `arrived` runs on that one's stack.  Returns when somebody continues the seat's flow. */
-void sched_take_over(struct seat *seat, void (*arrived)(void));
+void sched_take_over(struct seat *seat, void (*arrived)(struct coro *));
 /* `co`, which was alone and is off its stack, wants its turn.  The last that the caller does with it. */
 void sched_push_back(struct coro *co);
 

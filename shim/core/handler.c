@@ -354,7 +354,7 @@ static void sort_out(struct coro *me, int sig, siginfo_t *info, ucontext_t *uc)
 	struct coro *whose = me;
 	siginfo_t own;
 
-	if (info->si_code == SI_QUEUE && info->si_ptr == &sig_nudge) {
+	if (sig_is_nudge(info)) {
 		if (!take_nudge(me, sig, &own))
 			return;
 		info = &own;
@@ -404,7 +404,7 @@ static void sort_out_alone(struct coro *me, int sig, siginfo_t *info, ucontext_t
 	struct coro *whose = me;
 	siginfo_t own;
 
-	if (info->si_code == SI_QUEUE && info->si_ptr == &sig_nudge) {
+	if (sig_is_nudge(info)) {
 		if (!take_nudge(me, sig, &own))
 			return;
 		info = &own;

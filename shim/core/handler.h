@@ -65,6 +65,10 @@ bool sig_is_awaited(int sig);
 
 /* handler.c */
 extern siginfo_t sig_nudge; /* its address as a signal's value says: look at what is pending */
+static inline bool sig_is_nudge(const siginfo_t *info)
+{
+	return info->si_code == SI_QUEUE && info->si_ptr == &sig_nudge;
+}
 /* What the kernel would find; the handler may be SIG_DFL or SIG_IGN. */
 struct action handler_action(int sig);
 bool handler_is_real(handler_fn *fn);

@@ -140,8 +140,9 @@ static struct seat *take_spare(void)
 }
 
 /* On the stack of the coroutine that the new host has switched to. */
-static void arrived(void)
+static void arrived(struct coro *unused)
 {
+	(void)unused;
 	sig_mask_moved();
 	sig_apply_mask();
 }
@@ -209,7 +210,7 @@ static void drop_stale_nudges(struct seat *s)
 
 	s->nudged = 0;
 	while (set && (sig = raw4(SYS_rt_sigtimedwait, &set, &info, &at_once, 8)) > 0) {
-		if (info.si_code == SI_QUEUE && info.si_ptr == &sig_nudge)
+		if (sig_is_nudge(&info))
 			continue;
 		raw3(SYS_rt_sigqueueinfo, sched.host_pid, sig, &info);
 		set &= ~BIT(sig);
@@ -269,9 +270,6 @@ static void *spare_main(void *arg)
 	s->fs = s->own_fs = switch_read_fs();
 	if (alt.ss_sp)
 		raw2(SYS_sigaltstack, &alt, NULL);
-	if (!s->is_old)
-		add_to_all(s);
-	s->is_old = true;
 	atomic_store(&seats.making, false);
 	seat_live(s);
 	return NULL;
@@ -293,6 +291,17 @@ static bool give_first_seat_a_flow(void)
 	return true;
 }
 
+static struct seat *new_seat(void)
+{
+	struct seat *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return NULL;
+	s->altstack = malloc(ALTSTACK_SIZE);
+	add_to_all(s);
+	return s;
+}
+
 static bool start_spare(void)
 {
 	struct seat *s;
@@ -301,9 +310,7 @@ static bool start_spare(void)
 	if (atomic_load(&seats.making))
 		return true;
 	s = take_from(&seats.ended);
-	if (!s && (s = calloc(1, sizeof(*s))) != NULL)
-		s->altstack = malloc(ALTSTACK_SIZE);
-	if (!s)
+	if (!s && !(s = new_seat()))
 		return false;
 	atomic_store(&seats.making, true);
 	if (native_start(&t, STACK_SIZE, spare_main, s) == 0) {
@@ -366,6 +373,14 @@ static void get_ready(void)
 		say("%s: no hand-off", obstacle);
 }
 
+/* All that it takes but a spare kernel thread. */
+static bool is_possible(void)
+{
+	if (handoff_is_on() && !seats.is_ready)
+		get_ready();
+	return handoff_is_on();
+}
+
 /* With `wanted` set and the host outside, so all of it stands still. */
 static const char *refusal(const struct coro *co)
 {
@@ -374,7 +389,7 @@ static const char *refusal(const struct coro *co)
 
 	if (!co)
 		return "the host is being changed";
-	if (atomic_load(&co->keeps) || co->borrows_tls || co->carrier)
+	if (atomic_load(&co->keeps))
 		return "its thread has coroutines";
 	if (sched.in_handler)
 		return "a signal handler";
@@ -418,9 +433,7 @@ static void follow_affinity(int from, int to)
 
 void handoff_prepare(void)
 {
-	if (handoff_is_on() && !seats.is_ready)
-		get_ready();
-	if (handoff_is_on() && !__atomic_load_n(&seats.spare, __ATOMIC_RELAXED) &&
+	if (is_possible() && !__atomic_load_n(&seats.spare, __ATOMIC_RELAXED) &&
 	    handoff_counts.seats < SEATS_MAX)
 		start_spare();
 }
@@ -431,11 +444,7 @@ static const char *try_now(void)
 	int old_tid = sched.host_tid;
 	struct seat *to;
 
-	if (!handoff_is_on())
-		return "hand-off is off";
-	if (!seats.is_ready)
-		get_ready();
-	if (!handoff_is_on())
+	if (!is_possible())
 		return "hand-off is off";
 	to = take_spare();
 	if (!to)

@@ -41,7 +41,7 @@ struct seat {
 	_Atomic int word;  /* SEAT_*, a futex of its own flow's */
 	struct seat *heir; /* its own flow makes that one the host */
 	void *altstack;	   /* of handlers that run here, but on the first */
-	bool is_first, is_old;
+	bool is_first;
 	/* Under handoff.c's lock. */
 	bool has_alone;	 /* one that is alone runs here */
 	uint64_t nudged; /* signals sent to this kernel thread so, bit sig - 1 */

@@ -27,8 +27,7 @@ static struct companion monitor = { .main = monitor_main, .stack_size = 256 << 1
 
 /* The monitor's own.  The host has not come to the scheduler since. */
 static struct {
-	unsigned long switches;
-	unsigned round;
+	struct pulse last;
 	int64_t since, waited_ns; /* the latter as of the first closer look, -1 before */
 } pulse;
 static int64_t last_handoff_ns;
@@ -71,15 +70,12 @@ static int64_t host_waited_ns(void)
 
 static bool has_moved(void)
 {
-	return atomic_load(&sched.idle) ||
-	       atomic_load_explicit(&sched.switches, memory_order_relaxed) != pulse.switches ||
-	       __atomic_load_n(&sched.round, __ATOMIC_RELAXED) != pulse.round;
+	return sched_has_moved(pulse.last);
 }
 
 static void take_pulse(void)
 {
-	pulse.switches = atomic_load_explicit(&sched.switches, memory_order_relaxed);
-	pulse.round = __atomic_load_n(&sched.round, __ATOMIC_RELAXED);
+	pulse.last = sched_pulse();
 	pulse.since = now_ns();
 	pulse.waited_ns = -1;
 }
@@ -215,7 +211,7 @@ void monitor_host_woke(void)
 
 static void tick(int ending, int *idle)
 {
-	bool moved = atomic_load_explicit(&sched.switches, memory_order_relaxed) != pulse.switches;
+	bool moved = sched_pulse().switches != pulse.last.switches;
 
 	*idle = atomic_load(&sched.idle) && !moved ? *idle + 1 : 0;
 	if (*idle == 0 && ending == 0 && settings.chaos_handoff)

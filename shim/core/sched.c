@@ -133,19 +133,22 @@ static void push_remote(struct coro *co)
 	loop_kick();
 }
 
-void coro_unpark(struct coro *co)
+/* What is the host's to do: at once, or when the host drains what others have left for it. */
+static inline __attribute__((always_inline)) void do_or_push(struct coro *co, void (*act)(struct coro *))
 {
-	bool was_outside;
+	bool was_outside, here = coro_begin_moment(&was_outside);
 
-	if (!coro_begin_moment(&was_outside)) {
-		push_remote(co);
-		return;
-	}
-	if (!sched.in_handler)
-		coro_ready(co);
+	if (here && !sched.in_handler)
+		act(co);
 	else
 		push_remote(co);
-	coro_end_moment(was_outside);
+	if (here)
+		coro_end_moment(was_outside);
+}
+
+void coro_unpark(struct coro *co)
+{
+	do_or_push(co, coro_ready);
 }
 
 static void add_to_ring(struct coro *co)
@@ -178,17 +181,7 @@ static void welcome(struct coro *co)
 
 void coro_launch(struct coro *co)
 {
-	bool was_outside;
-
-	if (!coro_begin_moment(&was_outside)) {
-		push_remote(co);
-		return;
-	}
-	if (!sched.in_handler)
-		welcome(co);
-	else
-		push_remote(co);
-	coro_end_moment(was_outside);
+	do_or_push(co, welcome);
 }
 
 void sched_push_back(struct coro *co)
@@ -540,23 +533,14 @@ void sched_leave(struct coro *me, void (*after)(struct coro *))
 	hand_over(me, next);
 }
 
-static void (*seat_arrived)(void);
-
-static void after_take_over(struct coro *unused)
-{
-	(void)unused;
-	seat_arrived();
-}
-
-void sched_take_over(struct seat *seat, void (*arrived)(void))
+void sched_take_over(struct seat *seat, void (*arrived)(struct coro *))
 {
 	struct coro *next;
 
 	sched_drain_remote();
 	next = successor();
-	seat_arrived = arrived;
 	departed = next; /* any but NULL */
-	departed_after = after_take_over;
+	departed_after = arrived;
 	sched.current = next;
 	next->outside = &seat->outside;
 	atomic_store_explicit(&sched.switches, sched.switches + 1, memory_order_relaxed);

@@ -36,8 +36,7 @@ static struct companion watch = { .main = watch_main, .stack_size = 1 << 20 };
 
 /* All below is the watch's own but in a forked child, and at exit. */
 static struct {
-	unsigned long switches;
-	unsigned round;
+	struct pulse last;
 	int64_t since;	    /* the first look at which the host was there */
 	int64_t cpu_ns;	    /* what it had computed then */
 	struct place *told; /* with the host there; NULL: nothing yet */
@@ -124,14 +123,12 @@ static int64_t host_cpu_ns(void)
 
 static bool host_has_moved(void)
 {
-	return atomic_load(&sched.idle) || atomic_load(&sched.switches) != pulse.switches ||
-	       __atomic_load_n(&sched.round, __ATOMIC_RELAXED) != pulse.round;
+	return sched_has_moved(pulse.last);
 }
 
 static void take_pulse(int64_t now)
 {
-	pulse.switches = atomic_load(&sched.switches);
-	pulse.round = __atomic_load_n(&sched.round, __ATOMIC_RELAXED);
+	pulse.last = sched_pulse();
 	pulse.since = now;
 	pulse.cpu_ns = host_cpu_ns();
 	pulse.told = NULL;
@@ -183,7 +180,7 @@ static void describe(struct subject *s)
 
 static void tell_what(const struct subject *s, int64_t stuck_ns, int others)
 {
-	const char *refused = handoff_refused(pulse.switches);
+	const char *refused = handoff_refused(pulse.last.switches);
 
 	tell("syncless: stuck for %ld ms outside our calls: %s; others waiting: %d%s%s\n",
 	     (long)(stuck_ns / NS_PER_MS), s->what, others, refused ? "; not handed off: " : "",
