@@ -14,6 +14,7 @@ Nothing here waits for wall time: limits only turn a hang into a failure.
 import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -90,6 +91,15 @@ def kernel_threads():
 def spare_hosts():
     """How many hand-off has made."""
     return _kernel_threads().count('syncless-host')
+
+
+@contextlib.contextmanager
+def handler(signum, function):
+    old = signal.signal(signum, function)
+    try:
+        yield
+    finally:
+        signal.signal(signum, old)
 
 
 def wait_until(condition, what='the awaited state', limit=HANG):

@@ -19,25 +19,15 @@ import time
 import unittest
 
 import support
+from support import handler
 
 RETRY = 5  # seconds; a signal just before the wait begins is lost natively too
-
-
 BUSY_WAITS = ('recv timeout', 'select', 'lock', 'event timeout', 'join',
               'wait child')  # beside a computing thread each costs 0.2 s
 
 
 class Stop(Exception):
     pass
-
-
-@contextlib.contextmanager
-def handler(signum, function):
-    old = signal.signal(signum, function)
-    try:
-        yield
-    finally:
-        signal.signal(signum, old)
 
 
 @contextlib.contextmanager
