@@ -60,7 +60,8 @@ TEST_CXXFLAGS = -std=gnu++17 -D_GNU_SOURCE -U_FORTIFY_SOURCE -Wall -Wextra -Ites
 TEST_LIBS = -lutil -ldl -lrt -lm
 TEST_SHARED_SRC = $(sort $(wildcard tests/api/lib*.c tests/resolver/lib*.c))
 TEST_SHARED = $(patsubst %.c,$(BUILD)/%.so,$(TEST_SHARED_SRC))
-TEST_SRC = $(filter-out $(TEST_SHARED_SRC),$(sort $(wildcard tests/calls/*.c tests/hazards/*.c tests/api/*.c tests/resolver/*.c)))
+TEST_SRC = $(filter-out $(TEST_SHARED_SRC),$(sort $(wildcard tests/calls/*.c tests/hazards/*.c tests/api/*.c tests/resolver/*.c \
+	tests/diff/*.c)))
 TEST_SRC_CXX = $(if $(shell command -v $(CXX)),$(sort $(wildcard tests/calls/*.cpp tests/hazards/*.cpp)))
 TEST_PROGRAMS = $(patsubst %,$(BUILD)/%,$(basename $(TEST_SRC) $(TEST_SRC_CXX)))
 
