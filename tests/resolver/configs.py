@@ -3,7 +3,7 @@
 
 MAIN, SECOND, SILENT, NOBODY = '127.0.0.53', '127.0.0.54', '127.0.0.55', '127.0.0.56'
 ONCE = 'options timeout:1 attempts:1\n'
-PATIENT = 'options timeout:3 attempts:1\n'  # where every question is answered, but the machine may be busy
+PATIENT = 'options timeout:15 attempts:1\n'  # where every question is answered, but the machine may be busy
 RESOLV = f'nameserver {MAIN}\n' + PATIENT
 NSSWITCH = 'hosts: files dns\nservices: files\nprotocols: files\nnetworks: files\n'
 HOSTS = '''\

@@ -176,7 +176,7 @@ class Lives(World):
 
     def setUp(self):
         # What is held must not run into a timeout, however slow the machine.
-        self.world.write('resolv.conf', configs.RESOLV.replace('timeout:3', 'timeout:30'))
+        self.world.write('resolv.conf', configs.RESOLV.replace('timeout:15', 'timeout:30'))
 
 
 def life(name):
