@@ -80,9 +80,10 @@ GLUE_CFLAGS = -std=gnu11 -D_GNU_SOURCE -fPIC -fvisibility=hidden -Ishim -Ipyglue
 PYTHON_INCLUDE = $(shell $(or $(PYTHON),python3) -c 'import sysconfig; print(sysconfig.get_path("include"))' 2>/dev/null)
 GLUE = $(BUILD)/_syncless.abi3.so
 
-DOCTOR = $(BUILD)/doctor.py $(BUILD)/doctor_probe.py
+# Programs of the package that the launcher starts, with the interpreter that it finds.
+BESIDE = $(BUILD)/doctor.py $(BUILD)/doctor_probe.py $(BUILD)/backdoor_client.py
 
-all: $(BUILD)/libsyncless.so $(BUILD)/syncless $(BUILD)/syncless.pc $(GLUE) $(DOCTOR)
+all: $(BUILD)/libsyncless.so $(BUILD)/syncless $(BUILD)/syncless.pc $(GLUE) $(BESIDE)
 
 run:
 	scripts/setup run
@@ -136,7 +137,7 @@ install: all
 		'$(INSTALL_AT)/include' '$(INSTALL_AT)/share/man/man3' '$(INSTALL_PYTHON_AT)/coio'
 	install -m 755 $(BUILD)/libsyncless.so '$(INSTALL_AT)/lib/syncless'
 	install -m 755 $(GLUE) '$(INSTALL_PYTHON_AT)'
-	install -m 644 $(DOCTOR) '$(INSTALL_AT)/lib/syncless'
+	install -m 644 $(BESIDE) '$(INSTALL_AT)/lib/syncless'
 	install -m 755 $(BUILD)/syncless '$(INSTALL_AT)/bin'
 	install -m 644 shim/syncless.h '$(INSTALL_AT)/include'
 	install -m 644 man/syncless.3 '$(INSTALL_AT)/share/man/man3'
@@ -154,7 +155,7 @@ clean:
 	rm -rf $(BUILD)/shim $(BUILD)/pyglue $(BUILD)/tests $(BUILD)/fuzz $(BUILD)/model $(BUILD)/asan $(BUILD)/clang $(BUILD)/aarch64 $(BUILD)/wheel $(BUILD)/*.a \
 		$(BUILD)/exports.map $(BUILD)/libsyncless.so $(BUILD)/syncless $(BUILD)/syncless.pc $(BUILD)/needs \
 		$(BUILD)/needs-python $(GLUE) \
-		$(DOCTOR)
+		$(BESIDE)
 
 # The same tree, built otherwise, elsewhere.
 
@@ -254,7 +255,7 @@ $(BUILD)/syncless: scripts/launcher pyglue/syncless/__init__.py Makefile
 	$(Q)sed 's/@VERSION@/$(VERSION)/' scripts/launcher >$@
 	$(Q)chmod 755 $@
 
-$(DOCTOR): $(BUILD)/%: pyglue/syncless/%
+$(BESIDE): $(BUILD)/%: pyglue/syncless/%
 	@mkdir -p $(@D)
 	@echo '  GEN  $@'
 	$(Q)cp $< $@
