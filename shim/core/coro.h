@@ -139,6 +139,7 @@ struct sched {
 	struct seat *seat;		  /* the kernel thread that is the host */
 	unsigned round;			  /* of the run queue, see sched.c */
 	bool mid_round;			  /* a poll of the loop goes on inside it */
+	unsigned calls;			  /* that may park, since somebody last had to give way for their sake */
 };
 extern struct sched sched;
 
@@ -263,13 +264,21 @@ _Noreturn void green_act_on_cancel(struct coro *me);
  * greenlet -EINTR or -ECANCELED, and an exception is due for it. */
 int coro_ended_early(struct coro *me);
 
-/* The same for calls that are cancellation points (pthreads(7)). */
+/* So many of them: then others get a turn, though the calls may never have to wait. */
+#define CALLS_A_TURN 128
+void sched_end_turn(struct coro *me);
+
+/* The same for calls that are cancellation points (pthreads(7)), and may let others run before they begin. */
 static inline struct coro *coro_enter(void)
 {
 	struct coro *me = coro_may_park();
 
-	if (UNLIKELY(me && coro_cancel_due(me)) && !me->is_routine)
+	if (LIKELY(!me))
+		return me;
+	if (UNLIKELY(coro_cancel_due(me)) && !me->is_routine)
 		green_act_on_cancel(me);
+	if (UNLIKELY(++sched.calls >= CALLS_A_TURN))
+		sched_end_turn(me);
 	return me;
 }
 

@@ -127,6 +127,24 @@ class Results(Coio):
         coio.joinall([coio.spawn(body, 'a'), coio.spawn(body, 'b')])
         self.assertEqual(''.join(order), 'ababab')
 
+    def test_one_that_never_has_to_wait_lets_others_run(self):
+        """Its descriptors are always ready, and so nothing would ever look at those of others."""
+        own, other = socket.socketpair(), socket.socketpair()
+        over = []
+
+        def talk_to_itself():
+            while not over:
+                own[0].send(b'x')
+                own[1].recv(1)
+        busy = coio.spawn(talk_to_itself)
+        waiting = coio.spawn(lambda: over.append(other[0].recv(1)))
+        coio.sleep(0)
+        other[1].send(b'x')
+        coio.joinall([busy, waiting], raise_error=True)
+        self.assertEqual(over, [b'x'])
+        for sock in own + other:
+            sock.close()
+
     def test_nothing_keeps_one_that_has_ended(self):
         get, join, kill = coio.Coroutine.get, coio.Coroutine.join, coio.Coroutine.kill
 
