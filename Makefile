@@ -72,13 +72,15 @@ SERVICES = scripts/services run mariadb postgres redis --
 
 Q = $(if $(filter 1,$(V)),,@)
 
-# The module in C: one object for every Python from 3.9 on, by the limited API.
-GLUE_SRC = $(sort $(wildcard pyglue/_syncless/*.c))
+# The modules in C: one object each for every Python from 3.9 on, by the limited API.
+GLUE_SRC = $(sort $(wildcard pyglue/_syncless/*.c pyglue/_syncless_http/*.c))
 GLUE_OBJ = $(patsubst %.c,$(BUILD)/%.o,$(GLUE_SRC))
 GLUE_CFLAGS = -std=gnu11 -D_GNU_SOURCE -fPIC -fvisibility=hidden -Ishim -Ipyglue/_syncless \
 	-I$(PYTHON_INCLUDE)
 PYTHON_INCLUDE = $(shell $(or $(PYTHON),python3) -c 'import sysconfig; print(sysconfig.get_path("include"))' 2>/dev/null)
-GLUE = $(BUILD)/_syncless.abi3.so
+GLUE = $(BUILD)/_syncless.abi3.so $(BUILD)/_syncless_http.abi3.so
+GLUE_LIBS = -ldl
+$(BUILD)/_syncless_http.abi3.so: GLUE_LIBS = -l:libhttp_parser.a -Wl,--exclude-libs,ALL
 
 # Programs of the package that the launcher starts, with the interpreter that it finds.
 BESIDE = $(BUILD)/doctor.py $(BUILD)/doctor_probe.py $(BUILD)/backdoor_client.py
@@ -134,7 +136,7 @@ INSTALL_PYTHON_AT = $(DESTDIR)$(PYTHONDIR)/syncless
 
 install: all
 	install -d '$(INSTALL_AT)/bin' '$(INSTALL_AT)/lib/syncless' '$(INSTALL_AT)/lib/pkgconfig' \
-		'$(INSTALL_AT)/include' '$(INSTALL_AT)/share/man/man3' '$(INSTALL_PYTHON_AT)/coio'
+		'$(INSTALL_AT)/include' '$(INSTALL_AT)/share/man/man3' '$(INSTALL_PYTHON_AT)/coio' '$(INSTALL_PYTHON_AT)/wsgi'
 	install -m 755 $(BUILD)/libsyncless.so '$(INSTALL_AT)/lib/syncless'
 	install -m 755 $(GLUE) '$(INSTALL_PYTHON_AT)'
 	install -m 644 $(BESIDE) '$(INSTALL_AT)/lib/syncless'
@@ -144,6 +146,7 @@ install: all
 	install -m 644 $(BUILD)/syncless.pc '$(INSTALL_AT)/lib/pkgconfig'
 	install -m 644 pyglue/syncless/*.py pyglue/syncless/py.typed '$(INSTALL_PYTHON_AT)'
 	install -m 644 pyglue/syncless/coio/*.py '$(INSTALL_PYTHON_AT)/coio'
+	install -m 644 pyglue/syncless/wsgi/*.py '$(INSTALL_PYTHON_AT)/wsgi'
 	ln -sfr '$(INSTALL_AT)/bin/syncless' '$(INSTALL_PYTHON_AT)/launcher'
 
 uninstall:
@@ -213,12 +216,14 @@ $(BUILD)/libsyncless.so: $(SHIM_OBJ) $(BUILD)/libev.a $(BUILD)/libcares.a $(BUIL
 $(GLUE_OBJ): | $(BUILD)/needs-python
 $(BUILD)/needs-python: scripts/needs Makefile
 	@mkdir -p $(@D)
-	@CC='$(CC)' CPPFLAGS='$(CPPFLAGS) -I$(PYTHON_INCLUDE)' scripts/needs Python.h=python3-dev
+	@CC='$(CC)' CPPFLAGS='$(CPPFLAGS) -I$(PYTHON_INCLUDE)' scripts/needs Python.h=python3-dev \
+		http_parser.h=libhttp-parser-dev
 	@touch $@
 
-$(GLUE): $(GLUE_OBJ)
+$(GLUE): $(BUILD)/%.abi3.so: $(GLUE_OBJ)
 	@echo '  LINK $@'
-	$(Q)$(CC) $(CFLAGS) $(SANITIZE) -shared -Wl,-z,now,-z,relro,-z,noexecstack $(LDFLAGS) -o $@ $(GLUE_OBJ) -ldl
+	$(Q)$(CC) $(CFLAGS) $(SANITIZE) -shared -Wl,-z,now,-z,relro,-z,noexecstack $(LDFLAGS) -o $@ \
+		$(filter $(BUILD)/pyglue/$*/%,$^) $(GLUE_LIBS)
 
 $(BUILD)/pyglue/%.o: pyglue/%.c Makefile
 	@mkdir -p $(@D)

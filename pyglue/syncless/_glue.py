@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Loads _syncless, the module in C, and makes it known to the interpreter.
+"""Loads the modules in C, and makes _syncless known to the interpreter.
 
 Private: coio, stackless and aio are written on top of what stands here.  The
-object lies beside this file, or in the source tree's build/.
+objects lie beside this file, or in the source tree's build/.
 """
 import importlib.machinery
 import importlib.util
@@ -12,26 +12,29 @@ import sys
 import threading
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-NAME = '_syncless.abi3.so'
 GLUE_SIGNAL = 33  # shim/glue.h
 
 
-def _load():
+def load(name):
+    """A module in C, once in a process.  ImportError: it is not there."""
+    if name in sys.modules:
+        return sys.modules[name]
+    file = f'{name}.abi3.so'
     for folder in HERE, os.path.join(HERE, '../../build'):
-        path = os.path.join(folder, NAME)
+        path = os.path.join(folder, file)
         if os.path.exists(path):
             break
     else:
-        raise ImportError(f'syncless: no {NAME} in {HERE}; install the package again, or run `make` in its '
+        raise ImportError(f'syncless: no {file} in {HERE}; install the package again, or run `make` in its '
                           'source tree')
-    loader = importlib.machinery.ExtensionFileLoader('_syncless', path)
-    module = importlib.util.module_from_spec(importlib.util.spec_from_file_location('_syncless', path, loader=loader))
+    loader = importlib.machinery.ExtensionFileLoader(name, path)
+    module = importlib.util.module_from_spec(importlib.util.spec_from_file_location(name, path, loader=loader))
     loader.exec_module(module)
+    sys.modules[name] = module
     return module
 
 
-_syncless = sys.modules.get('_syncless') or _load()
-sys.modules['_syncless'] = _syncless
+_syncless = load('_syncless')
 
 Task = _syncless.Task
 Block = _syncless.Block

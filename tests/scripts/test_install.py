@@ -96,8 +96,10 @@ class Install(unittest.TestCase):
         package = {'python/syncless/' + path for path in files_below(os.path.join(ROOT, 'pyglue', 'syncless'))}
         self.assertEqual(files_below(self.folder), {'usr/' + path for path in package | {
             'bin/syncless', 'include/syncless.h', 'lib/syncless/libsyncless.so', 'lib/syncless/doctor.py',
-            'lib/syncless/doctor_probe.py', 'lib/syncless/backdoor_client.py', 'lib/pkgconfig/syncless.pc', 'share/man/man3/syncless.3',
-            'python/syncless/launcher', 'python/syncless/_syncless.abi3.so'}})
+            'lib/syncless/doctor_probe.py', 'lib/syncless/backdoor_client.py', 'lib/pkgconfig/syncless.pc',
+            'share/man/man3/syncless.3',
+            'python/syncless/launcher', 'python/syncless/_syncless.abi3.so',
+            'python/syncless/_syncless_http.abi3.so'}})
         self.assertEqual(os.readlink(self.folder + '/usr/python/syncless/launcher'), '../../bin/syncless')
         with open(self.folder + '/usr/lib/pkgconfig/syncless.pc') as file:
             self.assertNotIn(self.folder, file.read())

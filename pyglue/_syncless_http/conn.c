@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A connection's bytes.  The calls are the plain blocking ones.  Their own timeouts (TICK_MS) only say how
+ * often the deadline is looked at, so a deadline costs no system call.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/sendfile.h>
+#include <sys/socket.h>
+#include <time.h>
+#include "http.h"
+
+#define PIECE (1 << 20) /* of a file, between two looks at the clock */
+
+int64_t clock_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
+}
+
+/* After a call that failed: is it to be made again?  Otherwise a negative errno. */
+static int again(int64_t deadline)
+{
+	int err = errno;
+
+	if (err == EINTR)
+		return PyErr_CheckSignals() < 0 ? -EINTR : 1;
+	if (err == EAGAIN)
+		return clock_ns() >= deadline ? -ETIMEDOUT : 1;
+	return -err;
+}
+
+bool conn_make_room(struct conn *c, size_t n)
+{
+	size_t used = c->end - c->begin, room = c->room;
+	char *buf;
+
+	if (c->room - c->end >= n)
+		return true;
+	if (room >= used + n) {
+		memmove(c->buf, c->buf + c->begin, used);
+		c->begin = 0;
+		c->end = used;
+		return true;
+	}
+	while (room < used + n)
+		room = room ? room * 2 : 4096;
+	buf = malloc(room);
+	if (!buf) {
+		PyErr_NoMemory();
+		return false;
+	}
+	if (used)
+		memcpy(buf, c->buf + c->begin, used);
+	free(c->buf);
+	c->buf = buf;
+	c->room = room;
+	c->begin = 0;
+	c->end = used;
+	return true;
+}
+
+ssize_t conn_fill(struct conn *c, int64_t deadline)
+{
+	for (;;) {
+		ssize_t n = recv(c->fd, c->buf + c->end, c->room - c->end, 0);
+		int r;
+
+		if (LIKELY(n > 0))
+			c->end += (size_t)n;
+		if (LIKELY(n >= 0))
+			return n;
+		if ((r = again(deadline)) < 0)
+			return r;
+	}
+}
+
+/* n bytes are out. */
+static void use_up(struct iovec **v, int *count, size_t n)
+{
+	while (*count && n >= (*v)->iov_len) {
+		n -= (*v)->iov_len;
+		++*v;
+		--*count;
+	}
+	if (*count) {
+		(*v)->iov_base = (char *)(*v)->iov_base + n;
+		(*v)->iov_len -= n;
+	}
+}
+
+bool conn_write(struct conn *c, struct iovec *v, int count)
+{
+	int64_t deadline = 0;
+	int r;
+
+	if (c->broken)
+		return false;
+	while (count) {
+		struct msghdr m = { .msg_iov = v, .msg_iovlen = (size_t)count };
+		ssize_t n = count == 1 ? send(c->fd, v->iov_base, v->iov_len, MSG_NOSIGNAL)
+				       : sendmsg(c->fd, &m, MSG_NOSIGNAL);
+
+		if (LIKELY(n >= 0)) {
+			use_up(&v, &count, (size_t)n);
+			deadline = 0;
+			continue;
+		}
+		if (!deadline)
+			deadline = clock_ns() + c->server->limits.write_ns - TICK_MS * 1000000LL;
+		if ((r = again(deadline)) < 0) {
+			c->broken = true;
+			return false;
+		}
+	}
+	return true;
+}
+
+int64_t conn_send_file(struct conn *c, int file, int64_t count)
+{
+	int64_t sent = 0, deadline = 0;
+	int r;
+
+	while (sent < count && !c->broken) {
+		size_t piece = count - sent < PIECE ? (size_t)(count - sent) : PIECE;
+		ssize_t n = sendfile(c->fd, file, NULL, piece);
+
+		if (n > 0) {
+			sent += n;
+			deadline = 0;
+			continue;
+		}
+		if (n == 0)
+			break;
+		if (!deadline)
+			deadline = clock_ns() + c->server->limits.write_ns - TICK_MS * 1000000LL;
+		if ((r = again(deadline)) < 0)
+			c->broken = true;
+	}
+	return c->broken ? -1 : sent;
+}

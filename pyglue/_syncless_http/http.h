@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the files of the HTTP server's core share.  The style inside is the blocking one: a connection is served
+ * by a coroutine that reads, calls the application and writes; libsyncless.so makes its recv() and send() wait.
+ * The GIL is held throughout: a call that finds nothing parks the coroutine, which costs a switch and no
+ * hand-over.
+ *
+ *   head.c     a request's head: the only user of the parser, with our own strict rules on top
+ *   conn.c     a connection's buffer, reads and writes, and their deadlines
+ *   body.c     a request's body, and wsgi.input
+ *   environ.c  the dict
+ *   response.c start_response(), heads, bodies; file.c: those that are files
+ *   server.c   the module, the Server type, a connection's requests one after the other
+ *
+ * Built for the limited API of 3.9, as pyglue/_syncless is.  Nothing here lives on a C stack that others point
+ * to.
+ */
+#ifndef SYNCLESS_HTTP_H
+#define SYNCLESS_HTTP_H
+
+#define PY_SSIZE_T_CLEAN
+#define Py_LIMITED_API 0x03090000
+#include <Python.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+#define LIKELY(x) __builtin_expect(!!(x), 1)
+#define UNLIKELY(x) __builtin_expect(!!(x), 0)
+
+struct span {
+	const char *p;
+	size_t n;
+};
+
+/* --- head.c */
+
+#define MAX_FIELDS 128
+
+struct field {
+	struct span name, value; /* trimmed */
+};
+
+struct head {
+	const char *method; /* a literal */
+	struct span target, path, query;
+	struct span authority; /* of an absolute target; p is NULL otherwise */
+	struct span host, content_type;
+	struct field fields[MAX_FIELDS];
+	int nfields;
+	int minor;		/* of HTTP/1.x */
+	int64_t content_length; /* -1: none was given */
+	bool is_head, chunked, keep_alive, expects_continue, upgrades;
+};
+
+/* Where a head ends, found while it comes in; all 0 to begin with. */
+struct head_scan {
+	size_t at, line; /* looked at so far; where the current line begins */
+	bool has_line;	 /* the first one is complete */
+};
+
+/* How many of data's n bytes are the head, with its empty line; 0: not all is there yet; -1: it breaks the
+ * rules. */
+ssize_t head_end(struct head_scan *scan, const char *data, size_t n);
+
+/* Reads a complete head, whose spans then point into data.  0, or the status that it deserves. */
+int head_parse(struct head *h, const char *data, size_t n, int most_fields);
+
+bool span_is(struct span s, const char *lower);
+
+/* --- conn.c */
+
+struct limits {
+	int64_t head_bytes, line_bytes, body_bytes, discard_bytes;
+	int64_t head_ns, idle_ns, body_ns,
+		write_ns;     /* how long one may take; body and write: without any progress */
+	int fields, requests; /* headers in a head; requests of a connection */
+};
+
+struct server;
+
+struct conn {
+	struct server *server;
+	int fd;
+	char *buf;
+	size_t room, begin, end;    /* of buf: what has come and was not used is between the two */
+	struct conn *next, **link;  /* in the server's list */
+	PyObject *peer, *peer_port; /* str; of a Unix socket None */
+	int requests;
+	bool waits_for_request; /* nothing of the next one has come */
+	bool broken;   /* the peer is gone, or the stream is in no known state: nothing more is written */
+	uint64_t sent; /* bytes of the current response's body */
+};
+
+#define TICK_MS 1000 /* SO_RCVTIMEO and SO_SNDTIMEO of each connection: so often deadlines are looked at */
+
+int64_t clock_ns(void);
+
+/* More bytes into the buffer, which must have room (conn_make_room).  > 0: so many; 0: the end; or a
+ * negative errno: ETIMEDOUT when deadline has passed; EINTR with an exception set. */
+ssize_t conn_fill(struct conn *c, int64_t deadline);
+/* Room for n more bytes at the end.  False: no memory, with the exception. */
+bool conn_make_room(struct conn *c, size_t n);
+/* Writes all of it; false: the connection is broken, perhaps with an exception set.  The spans are used up. */
+bool conn_write(struct conn *c, struct iovec *v, int n);
+/* Sends count bytes of a file, as many as there are; how many it has sent, -1: broken. */
+int64_t conn_send_file(struct conn *c, int file, int64_t count);
+
+/* --- body.c */
+
+struct body {
+	struct conn *conn;
+	int64_t left;		 /* of the body, or of the current chunk */
+	int64_t total;		 /* of a chunked one so far */
+	bool chunked, in_chunks; /* in_chunks: one has begun, so a CRLF is due before the next */
+	bool over;
+	bool wants_continue; /* 100 Continue is still to be said */
+	int error;	     /* status that the body deserves; 0: none */
+};
+
+extern PyTypeObject *input_type;
+int input_init(PyObject *module);
+/* A wsgi.input; body may be NULL for none.  input_end(): the request is over, it is empty from now on. */
+PyObject *input_new(struct body *body);
+void input_end(PyObject *input);
+/* Reads what the application has not, as far as the limits go.  True: the next request begins behind it. */
+bool body_discard(struct body *b);
+
+/* --- environ.c */
+
+int environ_init(void);
+PyObject *environ_new(struct server *s, const struct conn *c, const struct head *h, PyObject *input);
+
+/* --- response.c */
+
+extern PyTypeObject *response_type;
+int response_init(PyObject *module);
+
+/* Calls the application and sends what it answers.  True: the connection is in order, and may be kept. */
+bool respond(struct conn *c, const struct head *h, PyObject *environ, struct body *body, bool keep_alive,
+	     int *status);
+/* An answer of the server's own, after which the connection is closed. */
+void respond_status(struct conn *c, int status, bool head_only);
+
+/* --- file.c */
+
+extern PyTypeObject *file_wrapper_type;
+int file_init(PyObject *module);
+/* The descriptor of a wrapper's file, its position put where the application left it, and how much comes behind; -1: it
+ * is no regular file, or cannot tell. */
+int file_wrapper_open(PyObject *wrapper, int64_t *rest);
+
+/* --- server.c */
+
+struct server {
+	PyObject_HEAD PyObject *app, *base; /* base: a dict with what all environs have */
+	PyObject *log_access, *log_error;   /* callables, or None */
+	struct limits limits;
+	struct conn *conns;
+	int nconns;
+	bool stopping;
+	uint64_t requests, errors; /* so far */
+	char stamp[96];		   /* "Server: ...\r\nDate: ...\r\n" */
+	size_t stamp_size, date_at;
+	int64_t stamp_second;
+};
+
+/* The header lines that all responses have, at most a second old. */
+struct span server_stamp(struct server *s);
+/* Tells log_error what is set, which then is no longer. */
+void server_log_error(struct server *s, const char *what, PyObject *environ);
+
+/* Makes a type and adds it to the module; NULL with an exception. */
+PyTypeObject *add_type(PyObject *module, const char *name, PyType_Spec *spec);
+
+#endif

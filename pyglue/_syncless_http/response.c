@@ -1,0 +1,607 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the application answers.  The object Response is its start_response(); it gathers the head, which goes
+ * out together with the first bytes of the body.  How the body's end is told: by Content-Length, the
+ * application's or, for a list, ours; else by chunks; else, to a client of HTTP/1.0, by the end of the
+ * connection.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include "http.h"
+
+typedef struct {
+	PyObject_HEAD struct conn *conn; /* NULL: the request is over */
+	char *head;
+	size_t size, room; /* of it */
+	int status;
+	int64_t length; /* Content-Length; -1: none was given */
+	int minor;
+	bool is_head, keep_alive;
+	bool started, is_sent, chunked;
+	bool no_body; /* by its status */
+	bool has_date, has_server;
+} Response;
+
+PyTypeObject *response_type;
+
+/* --- The head. */
+
+static bool append(Response *r, const char *p, size_t n)
+{
+	if (r->size + n > r->room) {
+		size_t room = r->room ? r->room : 512;
+		char *head;
+
+		while (room < r->size + n)
+			room *= 2;
+		head = realloc(r->head, room);
+		if (!head) {
+			PyErr_NoMemory();
+			return false;
+		}
+		r->head = head;
+		r->room = room;
+	}
+	memcpy(r->head + r->size, p, n);
+	r->size += n;
+	return true;
+}
+
+static bool append_text(Response *r, const char *s)
+{
+	return append(r, s, strlen(s));
+}
+
+/* A str as bytes, which stay in *bytes (a new reference).  False with an exception. */
+static bool latin1(PyObject *o, const char *what, PyObject **bytes, struct span *s)
+{
+	char *p;
+	Py_ssize_t n;
+
+	*bytes = NULL;
+	if (!PyUnicode_Check(o)) {
+		PyErr_Format(PyExc_TypeError, "%s must be a str, not %R", what, o);
+		return false;
+	}
+	*bytes = PyUnicode_AsLatin1String(o);
+	if (!*bytes || PyBytes_AsStringAndSize(*bytes, &p, &n) < 0)
+		return false;
+	*s = (struct span){ p, (size_t)n };
+	return true;
+}
+
+static bool has_controls(struct span s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if ((unsigned char)s.p[i] < ' ' ? s.p[i] != '\t' : s.p[i] == 0x7f)
+			return true;
+	return false;
+}
+
+static bool is_name(struct span s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if ((unsigned char)s.p[i] <= ' ' || (unsigned char)s.p[i] >= 0x7f ||
+		    strchr("()<>@,;:\\\"/[]?={}", s.p[i]))
+			return false;
+	return s.n > 0;
+}
+
+static bool read_length(Response *r, struct span value)
+{
+	int64_t n = 0;
+
+	for (size_t i = 0; i < value.n; i++) {
+		if (value.p[i] < '0' || value.p[i] > '9' || i == 18)
+			return false;
+		n = n * 10 + (value.p[i] - '0');
+	}
+	r->length = n;
+	return value.n > 0;
+}
+
+/* Those that concern this connection are the server's to set. */
+static bool is_ours(Response *r, struct span name, struct span value)
+{
+	switch (name.n) {
+	case 2:
+		return span_is(name, "te");
+	case 7:
+		return span_is(name, "upgrade") || span_is(name, "trailer");
+	case 10:
+		if (!span_is(name, "connection"))
+			return span_is(name, "keep-alive");
+		if (span_is(value, "close"))
+			r->keep_alive = false;
+		return true;
+	case 17:
+		return span_is(name, "transfer-encoding");
+	default:
+		return false;
+	}
+}
+
+static bool append_field(Response *r, struct span name, struct span value)
+{
+	if (!is_name(name) || has_controls(value)) {
+		PyErr_Format(PyExc_ValueError,
+			     "no header can be made of a name or value like this one's, from %.60s",
+			     is_name(name) ? name.p : "(no name)");
+		return false;
+	}
+	if (is_ours(r, name, value))
+		return true;
+	if (name.n == 14 && span_is(name, "content-length")) {
+		if (!read_length(r, value)) {
+			PyErr_SetString(PyExc_ValueError, "Content-Length must be a number");
+			return false;
+		}
+		if (r->no_body)
+			return true;
+	}
+	r->has_date = r->has_date || (name.n == 4 && span_is(name, "date"));
+	r->has_server = r->has_server || (name.n == 6 && span_is(name, "server"));
+	return append(r, name.p, name.n) && append(r, ": ", 2) && append(r, value.p, value.n) &&
+	       append(r, "\r\n", 2);
+}
+
+static bool append_pair(Response *r, PyObject *pair)
+{
+	PyObject *name_bytes = NULL, *value_bytes = NULL;
+	struct span name, value;
+	bool ok = false;
+
+	if (!PyTuple_Check(pair) || PyTuple_Size(pair) != 2)
+		PyErr_Format(PyExc_TypeError, "headers must be tuples of two strings, not %R", pair);
+	else
+		ok = latin1(PyTuple_GetItem(pair, 0), "a header's name", &name_bytes, &name) &&
+		     latin1(PyTuple_GetItem(pair, 1), "a header's value", &value_bytes, &value) &&
+		     append_field(r, name, value);
+	Py_XDECREF(name_bytes);
+	Py_XDECREF(value_bytes);
+	return ok;
+}
+
+static bool append_status(Response *r, PyObject *status)
+{
+	PyObject *bytes;
+	struct span s;
+	bool ok = latin1(status, "the status", &bytes, &s);
+
+	if (ok && (s.n < 4 || s.p[0] < '1' || s.p[0] > '5' || s.p[1] < '0' || s.p[1] > '9' || s.p[2] < '0' ||
+		   s.p[2] > '9' || s.p[3] != ' ' || has_controls(s))) {
+		PyErr_Format(PyExc_ValueError, "the status must be like '200 OK', not %R", status);
+		ok = false;
+	}
+	if (ok) {
+		r->status = (s.p[0] - '0') * 100 + (s.p[1] - '0') * 10 + (s.p[2] - '0');
+		r->no_body = r->status < 200 || r->status == 204 || r->status == 304;
+		ok = append_text(r, "HTTP/1.1 ") && append(r, s.p, s.n) && append(r, "\r\n", 2);
+	}
+	Py_XDECREF(bytes);
+	return ok;
+}
+
+/* Raises what exc_info has. */
+static PyObject *raise_again(PyObject *exc_info)
+{
+	PyObject *kind, *value, *trace;
+
+	if (!PyArg_ParseTuple(exc_info, "OOO", &kind, &value, &trace))
+		return NULL;
+	Py_INCREF(kind);
+	Py_INCREF(value);
+	Py_INCREF(trace);
+	PyErr_Restore(kind, value, trace == Py_None ? NULL : trace);
+	if (trace == Py_None)
+		Py_DECREF(trace);
+	return NULL;
+}
+
+/* start_response(status, headers, exc_info=None) */
+static PyObject *response_call(PyObject *self, PyObject *args, PyObject *kwargs)
+{
+	static char *words[] = { "status", "headers", "exc_info", NULL };
+	PyObject *status, *headers, *exc_info = Py_None;
+	Response *r = (Response *)self;
+	Py_ssize_t n;
+
+	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OO|O:start_response", words, &status, &headers,
+					 &exc_info))
+		return NULL;
+	if (!r->conn)
+		return PyErr_Format(PyExc_RuntimeError, "start_response() was called after the request's end"),
+		       NULL;
+	if (exc_info != Py_None && r->is_sent)
+		return raise_again(exc_info);
+	if (exc_info == Py_None && r->started)
+		return PyErr_Format(PyExc_RuntimeError, "start_response() was called again, without exc_info"),
+		       NULL;
+	if (!PyList_Check(headers))
+		return PyErr_Format(PyExc_TypeError, "headers must be a list, not %R", headers), NULL;
+	r->size = 0;
+	r->length = -1;
+	r->started = r->has_date = r->has_server = false;
+	if (!append_status(r, status))
+		return NULL;
+	n = PyList_Size(headers);
+	for (Py_ssize_t i = 0; i < n; i++)
+		if (!append_pair(r, PyList_GetItem(headers, i)))
+			return NULL;
+	r->started = true;
+	return PyObject_GetAttrString(self, "write");
+}
+
+/* The end of the head.  total: how long the body is, -1 if nobody knows. */
+static bool finish_head(Response *r, int64_t total)
+{
+	struct server *s = r->conn->server;
+	struct span stamp = server_stamp(s);
+	char line[64];
+
+	if (r->length < 0 && !r->no_body) {
+		if (total >= 0) {
+			snprintf(line, sizeof(line), "Content-Length: %lld\r\n", (long long)total);
+			r->length = total;
+		} else if (r->minor == 1) {
+			snprintf(line, sizeof(line), "Transfer-Encoding: chunked\r\n");
+			r->chunked = true;
+		} else {
+			*line = '\0';
+			r->keep_alive = r->keep_alive && r->is_head;
+		}
+		if (!append_text(r, line))
+			return false;
+	}
+	if (r->has_server) /* the application's own */
+		stamp = (struct span){ s->stamp + s->date_at, s->stamp_size - s->date_at };
+	if (r->has_date)
+		stamp = (struct span){ s->stamp, r->has_server ? 0 : s->date_at };
+	r->keep_alive = r->keep_alive && !s->stopping;
+	r->is_sent = true;
+	return append(r, stamp.p, stamp.n) && append_text(r, !r->keep_alive  ? "Connection: close\r\n\r\n"
+							     : r->minor == 0 ? "Connection: keep-alive\r\n\r\n"
+									     : "\r\n");
+}
+
+/* --- The body. */
+
+static bool lacks_start(Response *r)
+{
+	if (!r->started)
+		PyErr_SetString(PyExc_RuntimeError, "the application has not called start_response()");
+	return !r->started;
+}
+
+static bool has_no_body(const Response *r)
+{
+	return r->is_head || r->no_body;
+}
+
+/* A piece of the body, and the head if it is due.  last: it is all there is. */
+static bool send_piece(Response *r, const char *p, size_t n, bool last)
+{
+	struct conn *c = r->conn;
+	struct iovec v[5];
+	char size[24];
+	int count = 0;
+	bool over = false;
+
+	if (!r->is_sent) {
+		if (!finish_head(r, last ? (int64_t)n : -1))
+			return false;
+		v[count++] = (struct iovec){ r->head, r->size };
+	}
+	if (has_no_body(r)) {
+		n = 0;
+	} else if (r->length >= 0 && (int64_t)(c->sent + n) > r->length) {
+		n = (size_t)(r->length - (int64_t)c->sent);
+		over = true;
+	}
+	c->sent += n;
+	if (n && r->chunked)
+		v[count++] = (struct iovec){ size, (size_t)snprintf(size, sizeof(size), "%zx\r\n", n) };
+	if (n)
+		v[count++] = (struct iovec){ (void *)p, n };
+	if (n && r->chunked)
+		v[count++] = (struct iovec){ "\r\n", 2 };
+	if (count && !conn_write(c, v, count))
+		return false;
+	if (over)
+		PyErr_SetString(PyExc_ValueError, "the application has sent more than its Content-Length");
+	return !over;
+}
+
+static bool bytes_of(PyObject *o, struct span *s)
+{
+	char *p;
+	Py_ssize_t n;
+
+	if (!PyBytes_Check(o)) {
+		PyErr_Format(PyExc_TypeError, "the body must consist of bytes, not %R", o);
+		return false;
+	}
+	if (PyBytes_AsStringAndSize(o, &p, &n) < 0)
+		return false;
+	*s = (struct span){ p, (size_t)n };
+	return true;
+}
+
+/* write(data), the callable that start_response() returns */
+static PyObject *response_write(PyObject *self, PyObject *data)
+{
+	Response *r = (Response *)self;
+	struct span s;
+
+	if (!r->conn)
+		return PyErr_Format(PyExc_RuntimeError, "write() was called after the request's end"), NULL;
+	if (lacks_start(r) || !bytes_of(data, &s))
+		return NULL;
+	if (!send_piece(r, s.p, s.n, false)) {
+		if (!PyErr_Occurred())
+			PyErr_SetString(PyExc_OSError,
+					"the client has closed the connection, or takes nothing more");
+		return NULL;
+	}
+	Py_RETURN_NONE;
+}
+
+static bool send_each(Response *r, PyObject *result)
+{
+	PyObject *iterator = PyObject_GetIter(result), *item;
+	bool ok = iterator != NULL;
+	struct span s;
+
+	while (ok && (item = PyIter_Next(iterator)) != NULL) {
+		/* The head waits for the first bytes: until then the application may think better of it. */
+		ok = bytes_of(item, &s) && (s.n == 0 || (!lacks_start(r) && send_piece(r, s.p, s.n, false)));
+		Py_DECREF(item);
+	}
+	Py_XDECREF(iterator);
+	return ok && !PyErr_Occurred();
+}
+
+/* A list or tuple: its length is known.  Nothing is joined that is large. */
+static bool send_all(Response *r, PyObject *result)
+{
+	bool is_list = PyList_Check(result);
+	Py_ssize_t count = is_list ? PyList_Size(result) : PyTuple_Size(result);
+	int64_t total = 0;
+	struct span s = { "", 0 };
+
+	for (Py_ssize_t i = 0; i < count; i++) {
+		if (!bytes_of(is_list ? PyList_GetItem(result, i) : PyTuple_GetItem(result, i), &s))
+			return false;
+		total += (int64_t)s.n;
+	}
+	if (lacks_start(r))
+		return false;
+	if (count <= 1)
+		return send_piece(r, s.p, s.n, true);
+	if (r->length < 0 && !r->is_sent && !r->no_body) {
+		char line[48];
+
+		r->length = total;
+		snprintf(line, sizeof(line), "Content-Length: %lld\r\n", (long long)total);
+		if (!append_text(r, line))
+			return false;
+	}
+	return send_each(r, result);
+}
+
+/* What begin_body() has not sent: a head without a body, the last chunk.  False: the body is not as it was
+ * said. */
+static bool end_body(Response *r)
+{
+	struct conn *c = r->conn;
+	struct iovec v = { "0\r\n\r\n", 5 };
+
+	if (lacks_start(r) || (!r->is_sent && !send_piece(r, "", 0, true)))
+		return false;
+	if (has_no_body(r))
+		return true;
+	if (r->chunked)
+		return conn_write(c, &v, 1);
+	if (r->length >= 0 && (int64_t)c->sent < r->length) {
+		PyErr_Format(PyExc_ValueError,
+			     "the application has sent %lld bytes, less than its Content-Length, %lld",
+			     (long long)c->sent, (long long)r->length);
+		return false;
+	}
+	return true;
+}
+
+/* Of a file, what is behind its position; the kernel sends it. */
+static bool send_file(Response *r, PyObject *wrapper)
+{
+	struct conn *c = r->conn;
+	int64_t rest, sent;
+	struct iovec v;
+	int fd = file_wrapper_open(wrapper, &rest);
+
+	if (fd < 0 || r->is_sent)
+		return send_each(r, wrapper);
+	if (lacks_start(r) || !finish_head(r, rest))
+		return false;
+	v = (struct iovec){ r->head, r->size };
+	if (!conn_write(c, &v, 1))
+		return false;
+	if (has_no_body(r))
+		return true;
+	sent = conn_send_file(c, fd, rest < r->length ? rest : r->length);
+	c->sent += sent > 0 ? (uint64_t)sent : 0;
+	return sent >= 0;
+}
+
+/* --- A request's answer. */
+
+static PyObject *response_new(struct conn *c, const struct head *h, bool keep_alive)
+{
+	Response *r = PyObject_New(Response, response_type);
+
+	if (!r)
+		return NULL;
+	memset((char *)r + sizeof(PyObject), 0, sizeof(*r) - sizeof(PyObject));
+	r->conn = c;
+	r->length = -1;
+	r->minor = h->minor;
+	r->is_head = h->is_head;
+	r->keep_alive = keep_alive;
+	c->sent = 0;
+	return (PyObject *)r;
+}
+
+static void response_dealloc(PyObject *self)
+{
+	PyTypeObject *type = Py_TYPE(self);
+
+	free(((Response *)self)->head);
+	PyObject_Free(self);
+	Py_DECREF(type);
+}
+
+/* close() of an iterable that has one, whatever happened before; false: it has raised. */
+static bool close_result(PyObject *result)
+{
+	PyObject *kind, *value, *trace, *done;
+	bool ok;
+
+	if (PyList_Check(result) || PyTuple_Check(result))
+		return true;
+	PyErr_Fetch(&kind, &value, &trace);
+	done = PyObject_HasAttrString(result, "close") ? PyObject_CallMethod(result, "close", NULL) : Py_None;
+	ok = done != NULL;
+	if (done && done != Py_None)
+		Py_DECREF(done);
+	if (kind)
+		PyErr_Restore(kind, value, trace);
+	return ok;
+}
+
+static bool send_result(Response *r, PyObject *result)
+{
+	bool ok;
+
+	if (PyList_Check(result) || PyTuple_Check(result))
+		ok = send_all(r, result);
+	else if (Py_TYPE(result) == file_wrapper_type)
+		ok = send_file(r, result);
+	else
+		ok = send_each(r, result);
+	ok = ok && end_body(r);
+	return close_result(result) && ok;
+}
+
+/* An exception of the application's: told, and answered if nothing of an answer has gone out. */
+static void answer_failure(Response *r, PyObject *environ)
+{
+	struct conn *c = r->conn;
+	bool is_exit = !PyErr_ExceptionMatches(PyExc_Exception);
+	PyObject *kind, *value, *trace;
+
+	if (is_exit)
+		PyErr_Fetch(&kind, &value, &trace);
+	else
+		server_log_error(c->server, "the application has failed", environ);
+	c->server->errors++;
+	if (!r->is_sent) {
+		r->status = 500;
+		respond_status(c, 500, r->is_head);
+	}
+	c->broken = true;
+	if (is_exit)
+		PyErr_Restore(kind, value, trace);
+}
+
+bool respond(struct conn *c, const struct head *h, PyObject *environ, struct body *body, bool keep_alive,
+	     int *status)
+{
+	Response *r = (Response *)response_new(c, h, keep_alive);
+	PyObject *result =
+		r ? PyObject_CallFunctionObjArgs(c->server->app, environ, (PyObject *)r, NULL) : NULL;
+	bool ok = false;
+
+	if (!r)
+		return false;
+	if (result)
+		ok = send_result(r, result);
+	Py_XDECREF(result);
+	if (!ok && PyErr_Occurred()) {
+		if (body->error && !r->is_sent && PyErr_ExceptionMatches(PyExc_OSError)) {
+			PyErr_Clear(); /* of wsgi.input: it is the client's doing */
+			r->status = body->error;
+			respond_status(c, body->error, r->is_head);
+			c->broken = true;
+		} else {
+			answer_failure(r, environ);
+		}
+	}
+	ok = ok && r->keep_alive && !c->broken;
+	*status = r->status;
+	r->conn = NULL;
+	Py_DECREF(r);
+	return ok;
+}
+
+static const char *reason_of(int status)
+{
+	switch (status) {
+	case 400:
+		return "Bad Request";
+	case 408:
+		return "Request Timeout";
+	case 413:
+		return "Content Too Large";
+	case 414:
+		return "URI Too Long";
+	case 417:
+		return "Expectation Failed";
+	case 431:
+		return "Request Header Fields Too Large";
+	case 501:
+		return "Not Implemented";
+	case 503:
+		return "Service Unavailable";
+	case 505:
+		return "HTTP Version Not Supported";
+	default:
+		return "Internal Server Error";
+	}
+}
+
+void respond_status(struct conn *c, int status, bool head_only)
+{
+	struct span stamp = server_stamp(c->server);
+	const char *reason = reason_of(status);
+	char text[512];
+	int n = snprintf(text, sizeof(text),
+			 "HTTP/1.1 %d %s\r\nContent-Type: text/plain\r\nContent-Length: %zu\r\n%.*sConnection: "
+			 "close\r\n\r\n%s%s",
+			 status, reason, strlen(reason) + 1, (int)stamp.n, stamp.p, head_only ? "" : reason,
+			 head_only ? "" : "\n");
+	struct iovec v = { text, (size_t)n };
+
+	conn_write(c, &v, 1);
+}
+
+static PyMethodDef response_methods[] = {
+	{ "write", response_write, METH_O,
+	  "write(data): sends bytes of the body; for applications that do not return them." },
+	{ NULL, NULL, 0, NULL },
+};
+
+int response_init(PyObject *module)
+{
+	static PyType_Slot slots[] = {
+		{ Py_tp_doc, (void *)"start_response() of PEP 3333." },
+		{ Py_tp_dealloc, response_dealloc },
+		{ Py_tp_call, response_call },
+		{ Py_tp_methods, response_methods },
+		{ 0, NULL },
+	};
+	static PyType_Spec spec = { "syncless.wsgi.Response", sizeof(Response), 0, Py_TPFLAGS_DEFAULT, slots };
+
+	response_type = add_type(module, "Response", &spec);
+	return response_type ? 0 : -1;
+}

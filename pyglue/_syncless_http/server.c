@@ -1,0 +1,396 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The module _syncless_http: Server, and a connection's requests one after the other.  Listening, accepting,
+ * and keeping those who ask nothing for the moment is done in Python (syncless/wsgi): it happens once a
+ * connection.
+ */
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+#include "http.h"
+
+#include <structmember.h> /* wants Python.h first */
+
+#define HEAD_ROOM 4096 /* for one read of a head */
+#define LINGER_BYTES (256 << 10)
+#define SERVER_NAME "syncless"
+
+struct span server_stamp(struct server *s)
+{
+	static const char *const days[] = { "Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat" };
+	static const char *const months[] = { "Jan", "Feb", "Mar", "Apr", "May", "Jun",
+					      "Jul", "Aug", "Sep", "Oct", "Nov", "Dec" };
+	time_t now = time(NULL);
+	struct tm t;
+
+	if (UNLIKELY(now != s->stamp_second)) {
+		gmtime_r(&now, &t);
+		s->stamp_size = (size_t)snprintf(s->stamp, sizeof(s->stamp),
+						 "Server: " SERVER_NAME
+						 "\r\nDate: %s, %02d %s %d %02d:%02d:%02d GMT\r\n",
+						 days[t.tm_wday], t.tm_mday, months[t.tm_mon], t.tm_year + 1900,
+						 t.tm_hour, t.tm_min, t.tm_sec);
+		s->date_at = sizeof("Server: " SERVER_NAME "\r\n") - 1;
+		s->stamp_second = now;
+	}
+	return (struct span){ s->stamp, s->stamp_size };
+}
+
+void server_log_error(struct server *s, const char *what, PyObject *environ)
+{
+	PyObject *kind, *value, *trace, *done;
+
+	PyErr_Fetch(&kind, &value, &trace);
+	PyErr_NormalizeException(&kind, &value, &trace);
+	if (value && trace)
+		PyException_SetTraceback(value, trace);
+	done = s->log_error == Py_None
+		       ? NULL
+		       : PyObject_CallFunction(s->log_error, "sOO", what, value ? value : Py_None,
+					       environ ? environ : Py_None);
+	if (!done && PyErr_Occurred())
+		PyErr_WriteUnraisable(s->log_error);
+	Py_XDECREF(done);
+	Py_XDECREF(kind);
+	Py_XDECREF(value);
+	Py_XDECREF(trace);
+}
+
+/* --- A connection. */
+
+enum next { IDLE, CLOSE, LINGER, REQUEST };
+
+/* The next request's head.  *size: of it, when REQUEST. */
+static enum next read_head(struct conn *c, size_t *size, int *status)
+{
+	const struct limits *limits = &c->server->limits;
+	struct head_scan scan = { 0, 0, false };
+	int64_t deadline = 0;
+
+	for (;;) {
+		size_t used = c->end - c->begin;
+		ssize_t n = used ? head_end(&scan, c->buf + c->begin, used) : 0;
+
+		*status = n < 0							 ? 400
+			  : !scan.has_line && (int64_t)used > limits->line_bytes ? 414
+			  : (int64_t)(n ? (size_t)n : used) > limits->head_bytes ? 431
+										 : 0;
+		if (*status)
+			return LINGER;
+		if (n > 0) {
+			*size = (size_t)n;
+			return REQUEST;
+		}
+		if (!conn_make_room(c, HEAD_ROOM))
+			return CLOSE;
+		if (used && !deadline)
+			deadline = clock_ns() + limits->head_ns;
+		c->waits_for_request = used == 0;
+		n = used == 0 && c->server->stopping ? 0 : conn_fill(c, deadline);
+		c->waits_for_request = false;
+		if (n == -ETIMEDOUT && used)
+			return *status = 408, LINGER;
+		if (n <= 0)
+			return n == -ETIMEDOUT ? IDLE : CLOSE;
+	}
+}
+
+static void log_access(struct server *s, PyObject *environ, int status, uint64_t sent, int64_t began)
+{
+	PyObject *done;
+
+	if (s->log_access == Py_None)
+		return;
+	done = PyObject_CallFunction(s->log_access, "OiKd", environ, status, (unsigned long long)sent,
+				     (double)(clock_ns() - began) / 1e9);
+	if (!done)
+		server_log_error(s, "the access log has failed", environ);
+	Py_XDECREF(done);
+}
+
+static enum next serve_request(struct conn *c, const struct head *h, int64_t began)
+{
+	struct server *s = c->server;
+	struct body body = {
+		.conn = c,
+		.left = h->content_length > 0 ? h->content_length : 0,
+		.chunked = h->chunked,
+		.over = !h->chunked && h->content_length <= 0,
+		.wants_continue =
+			h->expects_continue && (h->chunked || h->content_length > 0) && c->begin == c->end,
+	};
+	PyObject *input = input_new(&body), *environ = input ? environ_new(s, c, h, input) : NULL;
+	bool keep = h->keep_alive && !s->stopping && c->requests < s->limits.requests;
+	int status = 0;
+
+	if (environ) {
+		keep = respond(c, h, environ, &body, keep, &status);
+		log_access(s, environ, status, c->sent, began);
+	}
+	if (input)
+		input_end(input);
+	Py_XDECREF(environ);
+	Py_XDECREF(input);
+	if (PyErr_Occurred())
+		return CLOSE;
+	if (keep && body_discard(&body))
+		return REQUEST;
+	return body.over && !body.error ? CLOSE : LINGER;
+}
+
+static enum next serve_next(struct conn *c)
+{
+	struct server *s = c->server;
+	enum next next;
+	struct head h;
+	size_t size;
+	int64_t began;
+	int status;
+
+	next = read_head(c, &size, &status);
+	if (next == IDLE || next == CLOSE)
+		return next;
+	began = s->log_access == Py_None ? 0 : clock_ns();
+	h.is_head = false;
+	if (next == REQUEST) {
+		status = head_parse(&h, c->buf + c->begin, size, s->limits.fields);
+		if (!status && h.target.p + h.target.n + sizeof(" HTTP/1.1\r\n") - 1 - (c->buf + c->begin) >
+				       s->limits.line_bytes)
+			status = 414;
+		if (!status && h.content_length > s->limits.body_bytes)
+			status = 413;
+	}
+	c->requests++;
+	s->requests++;
+	if (status) {
+		s->errors++;
+		respond_status(c, status, false);
+		return LINGER;
+	}
+	c->begin += size;
+	return serve_request(c, &h, began);
+}
+
+/* What the client has sent and nobody reads would make close() a reset, and the answer could be lost with
+ * it. */
+static void linger(struct conn *c)
+{
+	size_t left = LINGER_BYTES;
+
+	if (shutdown(c->fd, SHUT_WR) < 0)
+		return;
+	while (left) {
+		ssize_t n;
+
+		c->begin = c->end = 0;
+		n = conn_fill(c, 0);
+		if (n <= 0)
+			break;
+		left = (size_t)n < left ? left - (size_t)n : 0;
+	}
+}
+
+static void set_up(int fd, bool is_tcp)
+{
+	struct timeval tick = { .tv_sec = TICK_MS / 1000, .tv_usec = TICK_MS % 1000 * 1000 };
+	int on = 1;
+
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tick, sizeof(tick));
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &tick, sizeof(tick));
+	if (is_tcp)
+		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+}
+
+static void enlist(struct server *s, struct conn *c)
+{
+	c->server = s;
+	c->next = s->conns;
+	c->link = &s->conns;
+	if (c->next)
+		c->next->link = &c->next;
+	s->conns = c;
+	s->nconns++;
+}
+
+static void delist(struct conn *c)
+{
+	*c->link = c->next;
+	if (c->next)
+		c->next->link = c->link;
+	c->server->nconns--;
+}
+
+/* serve(fd, peer, port, requests) */
+static PyObject *server_serve(PyObject *self, PyObject *args)
+{
+	struct server *s = (struct server *)self;
+	struct conn *c = calloc(1, sizeof(*c));
+	enum next next;
+	int requests;
+
+	if (!c)
+		return PyErr_NoMemory();
+	if (!PyArg_ParseTuple(args, "iOOi:serve", &c->fd, &c->peer, &c->peer_port, &c->requests)) {
+		free(c);
+		return NULL;
+	}
+	enlist(s, c);
+	if (c->requests == 0)
+		set_up(c->fd, c->peer != Py_None);
+	do
+		next = serve_next(c);
+	while (next == REQUEST);
+	if (next == LINGER && !PyErr_Occurred()) {
+		c->broken = false;
+		linger(c);
+	}
+	delist(c);
+	requests = next == IDLE ? c->requests : -1;
+	if (next != IDLE || PyErr_Occurred())
+		close(c->fd);
+	free(c->buf);
+	free(c);
+	return PyErr_Occurred() ? NULL : PyLong_FromLong(requests);
+}
+
+/* stop() */
+static PyObject *server_stop(PyObject *self, PyObject *unused)
+{
+	struct server *s = (struct server *)self;
+
+	(void)unused;
+	s->stopping = true;
+	for (struct conn *c = s->conns; c; c = c->next)
+		if (c->waits_for_request)
+			shutdown(c->fd, SHUT_RD);
+	Py_RETURN_NONE;
+}
+
+/* refuse(fd): 503 */
+static PyObject *server_refuse(PyObject *self, PyObject *args)
+{
+	struct conn c = { .server = (struct server *)self };
+
+	if (!PyArg_ParseTuple(args, "i:refuse", &c.fd))
+		return NULL;
+	set_up(c.fd, true);
+	respond_status(&c, 503, false);
+	shutdown(c.fd, SHUT_WR);
+	close(c.fd);
+	if (PyErr_Occurred())
+		return NULL;
+	Py_RETURN_NONE;
+}
+
+static int server_init(PyObject *self, PyObject *args, PyObject *kwargs)
+{
+	struct server *s = (struct server *)self;
+	struct limits *l = &s->limits;
+	long long head_ms, idle_ms, body_ms, write_ms;
+
+	if (kwargs && PyDict_Size(kwargs)) {
+		PyErr_SetString(PyExc_TypeError, "Server takes no keywords");
+		return -1;
+	}
+	if (!PyArg_ParseTuple(args, "OO!OO(LLLLLLLLii):Server", &s->app, &PyDict_Type, &s->base, &s->log_access,
+			      &s->log_error, &l->head_bytes, &l->line_bytes, &l->body_bytes, &l->discard_bytes,
+			      &head_ms, &idle_ms, &body_ms, &write_ms, &l->fields, &l->requests)) {
+		s->app = s->base = s->log_access = s->log_error = NULL;
+		return -1;
+	}
+	l->head_ns = head_ms * 1000000;
+	l->idle_ns = idle_ms * 1000000;
+	l->body_ns = body_ms * 1000000;
+	l->write_ns = write_ms * 1000000;
+	if (l->fields > MAX_FIELDS)
+		l->fields = MAX_FIELDS;
+	Py_INCREF(s->app);
+	Py_INCREF(s->base);
+	Py_INCREF(s->log_access);
+	Py_INCREF(s->log_error);
+	return 0;
+}
+
+static void server_dealloc(PyObject *self)
+{
+	struct server *s = (struct server *)self;
+	PyTypeObject *type = Py_TYPE(self);
+
+	Py_XDECREF(s->app);
+	Py_XDECREF(s->base);
+	Py_XDECREF(s->log_access);
+	Py_XDECREF(s->log_error);
+	PyObject_Free(self);
+	Py_DECREF(type);
+}
+
+static PyMethodDef server_methods[] = {
+	{ "serve", server_serve, METH_VARARGS,
+	  "serve(fd, peer, port, requests): serves a connection, which has asked so many requests before.  "
+	  "Returns how many "
+	  "they are when it asks nothing for a moment; -1: it is closed." },
+	{ "stop", server_stop, METH_NOARGS, "stop(): connections end after the request that they are in." },
+	{ "refuse", server_refuse, METH_VARARGS, "refuse(fd): answers 503 and closes it." },
+	{ NULL, NULL, 0, NULL },
+};
+
+static PyMemberDef server_members[] = {
+	{ "active", T_INT, offsetof(struct server, nconns), READONLY, "connections that are being served" },
+	{ "requests", T_ULONGLONG, offsetof(struct server, requests), READONLY, "requests so far" },
+	{ "errors", T_ULONGLONG, offsetof(struct server, errors), READONLY,
+	  "those that were wrong, or whose application failed" },
+	{ NULL, 0, 0, 0, NULL },
+};
+
+PyTypeObject *add_type(PyObject *module, const char *name, PyType_Spec *spec)
+{
+	PyObject *type = PyType_FromSpec(spec);
+
+	Py_XINCREF(type);
+	if (type && PyModule_AddObject(module, name, type) < 0)
+		Py_CLEAR(type);
+	return (PyTypeObject *)type;
+}
+
+static int add_server(PyObject *module)
+{
+	static PyType_Slot slots[] = {
+		{ Py_tp_doc, (void *)"Server(app, base_environ, log_access, log_error, limits): see "
+				     "syncless/wsgi/_server.py." },
+		{ Py_tp_init, server_init },
+		{ Py_tp_dealloc, server_dealloc },
+		{ Py_tp_methods, server_methods },
+		{ Py_tp_members, server_members },
+		{ 0, NULL },
+	};
+	static PyType_Spec spec = { "syncless.wsgi.Server", sizeof(struct server), 0, Py_TPFLAGS_DEFAULT,
+				    slots };
+
+	return add_type(module, "Server", &spec) ? 0 : -1;
+}
+
+static struct PyModuleDef definition = { PyModuleDef_HEAD_INIT,
+					 "_syncless_http",
+					 "The core of the HTTP server.",
+					 -1,
+					 NULL,
+					 NULL,
+					 NULL,
+					 NULL,
+					 NULL };
+
+PyMODINIT_FUNC PyInit__syncless_http(void);
+PyMODINIT_FUNC PyInit__syncless_http(void)
+{
+	PyObject *module = PyModule_Create(&definition);
+
+	if (module && (input_init(module) < 0 || response_init(module) < 0 || file_init(module) < 0 ||
+		       environ_init() < 0 || add_server(module) < 0))
+		Py_CLEAR(module);
+	return module;
+}
