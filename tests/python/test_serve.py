@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: Apache-2.0
+# modes: preload
+# needs: greenlet
+# timeout: 120
+"""`syncless serve`: what it serves, where, what it says when it cannot, and how it ends."""
+import http.client
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import unittest
+
+import support
+
+PACKAGE = os.path.join(support.ROOT, 'pyglue')
+LAUNCHER = os.path.join(os.path.dirname(support.PRELOAD.split(':')[0]), 'syncless')
+MODULE = '''
+import threading
+entered, gate = threading.Event(), threading.Event()
+def application(environ, start_response):
+    if environ['PATH_INFO'] == '/wait':
+        entered.set()
+        gate.wait()
+    if environ['PATH_INFO'] == '/open':
+        entered.wait()
+        gate.set()
+    start_response('200 OK', [('Content-Type', 'text/plain')])
+    return [b'served']
+def make():
+    return application
+class inner:
+    app = staticmethod(application)
+number = 1
+def of_one(x): pass
+'''
+
+
+@unittest.skipUnless(support.GREEN, 'needs the preload')
+class Serve(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = folder.name
+        with open(self.folder + '/demo.py', 'w') as file:
+            file.write(MODULE)
+        self.env = support.plain_env(PYTHONPATH=PACKAGE, PYTHON=sys.executable, PYTHONUNBUFFERED='1')
+
+    def start(self, *words, **options):
+        process = subprocess.Popen([LAUNCHER, 'serve', *words], env=self.env, cwd=self.folder, stderr=subprocess.PIPE,
+                                   stdout=subprocess.PIPE, text=True, **options)
+        self.addCleanup(self.end, process)
+        self.process = process
+        line = process.stderr.readline()
+        self.assertTrue(line.startswith('syncless: serving at '), line + (process.stderr.read() if 'serving' not in line else ''))
+        return line.split()[-1]
+
+    @staticmethod
+    def end(process):
+        process.kill()
+        process.communicate()
+
+    def connection(self, where):
+        connection = http.client.HTTPConnection(where.split('/')[2], timeout=support.HANG)
+        self.addCleanup(connection.close)
+        return connection
+
+    def get(self, where, path='/'):
+        connection = self.connection(where)
+        connection.request('GET', path)
+        response = connection.getresponse()
+        body = response.read()
+        connection.close()
+        return response.status, body
+
+    def test_applications(self):
+        for name in 'demo', 'demo:application', 'demo:make()', 'demo:inner.app':
+            where = self.start(name, '--bind', '127.0.0.1:0')
+            self.assertEqual(self.get(where), (200, b'served'))
+
+    def test_what_it_cannot_serve(self):
+        with socket.create_server(('127.0.0.1', 0)) as taken:
+            port = taken.getsockname()[1]
+            for words, line in ((['nowhere:app'], 'there is no module nowhere here or on the path'),
+                                (['demo:missing'], 'module demo has no missing'), (['demo:inner.x'], 'has no inner.x'),
+                                (['demo:number'], '1 is no application'), (['demo:of_one'], 'cannot be called as application'),
+                                (['demo', '--bind', f'127.0.0.1:{port}'], f'127.0.0.1:{port}: Address already in use'),
+                                (['demo', '--bind', 'x'], '--bind wants HOST:PORT, not x'),
+                                (['demo', '--fd', '0'], 'descriptor 0 is no socket'),
+                                (['demo', '--unix', '/nowhere/at/all'], '/nowhere/at/all: No such file or directory')):
+                run = subprocess.run([LAUNCHER, 'serve', *words], env=self.env, cwd=self.folder, stderr=subprocess.PIPE,
+                                     stdin=subprocess.DEVNULL, text=True, timeout=support.HANG)
+                self.assertEqual((run.returncode, run.stderr.count('\n')), (1, 1), run.stderr)
+                self.assertIn(line, run.stderr)
+                self.assertTrue(run.stderr.startswith('syncless: '))
+
+    def test_unix_socket_and_passed_sockets(self):
+        path = self.folder + '/socket'
+        self.start('demo', '--unix', path)
+        with socket.socket(socket.AF_UNIX) as sock:
+            sock.connect(path)
+            sock.sendall(b'GET / HTTP/1.0\r\n\r\n')
+            with sock.makefile('rb') as file:
+                self.assertTrue(file.read().endswith(b'served'))
+        with socket.create_server(('127.0.0.1', 0)) as listener:
+            where = f'http://127.0.0.1:{listener.getsockname()[1]}/'
+            self.start('demo', '--fd', str(listener.fileno()), pass_fds=[listener.fileno()])
+            self.assertEqual(self.get(where), (200, b'served'))
+        with socket.create_server(('127.0.0.1', 0)) as listener:
+            where = f'http://127.0.0.1:{listener.getsockname()[1]}/'
+            self.env['LISTEN_FDS'] = '1'
+            run = f'exec 3<&{listener.fileno()}; LISTEN_PID=$$ exec {LAUNCHER} serve demo'  # as systemd does
+            process = subprocess.Popen(['sh', '-c', run], env=self.env, cwd=self.folder, pass_fds=[listener.fileno()],
+                                       stderr=subprocess.PIPE, text=True)
+            self.addCleanup(self.end, process)
+            self.assertIn('serving at', process.stderr.readline())
+            self.assertEqual(self.get(where), (200, b'served'))
+
+    def test_log_metrics_and_limits(self):
+        where = self.start('demo', '--bind', '127.0.0.1:0', '--access-log', 'common', '--metrics', '/metrics', '--line-bytes',
+                           '100')
+        self.assertEqual(self.get(where, '/x')[0], 200)
+        self.assertIn('"GET /x HTTP/1.1" 200 6', self.process.stdout.readline())
+        self.assertEqual(self.get(where, '/' + 'x' * 100)[0], 414)
+        status, text = self.get(where, '/metrics')
+        self.assertEqual(status, 200)
+        for line in b'syncless_requests_total 3\n', b'syncless_request_errors_total 1\n', b'syncless_connections_active 1\n':
+            self.assertIn(line, text)
+
+    def test_it_ends_gracefully(self):
+        for number in signal.SIGTERM, signal.SIGINT:
+            where = self.start('demo', '--bind', '127.0.0.1:0')
+            waiting = self.connection(where)
+            waiting.request('GET', '/wait')
+            opening = self.connection(where)
+            opening.connect()
+            opening.send(b'GET /open HTTP/1.1\r\n')  # under way, so it may end
+            self.get(where)
+            self.process.send_signal(number)
+            opening.send(b'Host: x\r\n\r\n')
+            self.assertEqual(waiting.getresponse().read(), b'served')
+            self.assertEqual(self.process.wait(support.HANG), 0)
+
+    def test_it_does_not_wait_for_ever(self):
+        where = self.start('demo', '--bind', '127.0.0.1:0', '--graceful-timeout', '0.05')
+        waiting = self.connection(where)
+        waiting.request('GET', '/wait')
+        self.get(where)
+        self.process.terminate()
+        self.assertEqual(self.process.wait(support.HANG), 1)
+
+
+if __name__ == '__main__':
+    unittest.main()
