@@ -22,27 +22,9 @@
 #include "handoff.h"
 #include "libc.h"
 #include "native.h"
-#include "rawlock.h"
 #include "sigmask.h"
+#include "sigtable.h"
 #include "switch.h"
-
-struct kernel_action {
-	handler_fn *handler;
-	unsigned long flags;
-	void (*restorer)(void);
-	uint64_t mask;
-};
-
-/* What the application installed (real handlers only), behind sequence locks: handlers read it on any
- * thread. */
-static struct {
-	_Atomic unsigned seq[SIGNALS + 1];
-	struct action act[SIGNALS + 1];
-	struct rawlock lock; /* of writers, who block all signals while they hold it */
-} table;
-
-static bool adopted;
-static int owner_pid; /* not so in a vfork child, which has handlers of its own and our memory */
 
 /* Handlers that run on the host now, the innermost last; sched.in_handler is their number. */
 struct frame {
@@ -133,134 +115,6 @@ void handler_thread_ended(struct coro *co)
 		sched.in_handler--;
 }
 
-/* ---- What is installed ---- */
-
-static void stub(int sig, siginfo_t *info, void *context);
-
-bool handler_is_real(handler_fn *fn)
-{
-	return (uintptr_t)fn != (uintptr_t)SIG_DFL && (uintptr_t)fn != (uintptr_t)SIG_IGN;
-}
-
-static struct action table_get(int sig)
-{
-	struct action a;
-	unsigned seq;
-
-	do {
-		seq = atomic_load_explicit(&table.seq[sig], memory_order_acquire);
-		a = *(volatile struct action *)&table.act[sig];
-		atomic_thread_fence(memory_order_acquire);
-	} while ((seq & 1) || atomic_load_explicit(&table.seq[sig], memory_order_relaxed) != seq);
-	return a;
-}
-
-static void table_put_locked(int sig, const struct sigaction *sa)
-{
-	atomic_fetch_add(&table.seq[sig], 1);
-	table.act[sig] = (struct action){ sa->sa_sigaction, (unsigned)sa->sa_flags, *sig_word(&sa->sa_mask) };
-	atomic_fetch_add(&table.seq[sig], 1);
-}
-
-/* The kernel's view with the application's in place of the stub. */
-static void as_app_sees(int sig, struct sigaction *sa)
-{
-	struct action a;
-
-	if (sa->sa_sigaction != stub)
-		return;
-	a = table_get(sig);
-	sa->sa_sigaction = a.handler;
-	sa->sa_flags = (int)a.flags;
-	sigemptyset(&sa->sa_mask);
-	*sig_word(&sa->sa_mask) = a.mask;
-}
-
-/* SA_RESETHAND is ours to do: the kernel would do it when a signal reaches us, not when the handler runs. */
-static int install_locked(int sig, const struct sigaction *act)
-{
-	struct sigaction k = *act;
-
-	if (!handler_is_real(k.sa_sigaction))
-		return libc.sigaction(sig, act, NULL);
-	table_put_locked(sig, act);
-	k.sa_sigaction = stub;
-	k.sa_flags = (int)(((unsigned)k.sa_flags | SA_SIGINFO) & ~(unsigned)SA_RESETHAND);
-	return libc.sigaction(sig, &k, NULL);
-}
-
-static int plain_action(int sig, const struct sigaction *act, struct sigaction *old)
-{
-	int r = libc.sigaction(sig, act, old) == 0 ? 0 : -errno;
-
-	if (r == 0 && old && adopted && sig > 0 && sig <= SIGNALS)
-		as_app_sees(sig, old);
-	return r;
-}
-
-int sig_action(int sig, const struct sigaction *act, struct sigaction *old)
-{
-	struct sigaction was, want;
-	uint64_t mask;
-	int r;
-
-	if (!adopted || !act || sig < 1 || sig > SIGNALS || (BIT(sig) & NEVER_BLOCKED))
-		return plain_action(sig, act, old);
-	if (raw1(SYS_getpid, 0) != owner_pid)
-		return plain_action(sig, act, old);
-	want = *act; /* *old may be the same */
-	raw_block_signals(&mask);
-	rawlock_take(&table.lock);
-	r = plain_action(sig, NULL, &was);
-	if (r == 0 && install_locked(sig, &want) < 0)
-		r = -errno;
-	rawlock_drop(&table.lock);
-	raw_restore_signals(&mask);
-	if (r == 0 && old)
-		*old = was;
-	return r;
-}
-
-void sig_adopt_host(void)
-{
-	int state;
-
-	adopted = true;
-	owner_pid = sched.host_pid;
-	sched.in_handler = 0;
-	sig_mask_moved(); /* the host may block glibc's own signals, as it was made */
-	for (int sig = 1; sig <= SIGNALS; sig++) {
-		struct sigaction sa;
-
-		/* Takes what it finds over into the table, and the stub into the kernel. */
-		if (!(BIT(sig) & NEVER_BLOCKED) && libc.sigaction(sig, NULL, &sa) == 0 &&
-		    handler_is_real(sa.sa_sigaction) && sa.sa_sigaction != stub)
-			sig_action(sig, &sa, NULL);
-	}
-	libc.pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
-	libc.pthread_setcancelstate(state, NULL);
-	sched.main->cancel_disabled = state == PTHREAD_CANCEL_DISABLE;
-}
-
-struct action handler_action(int sig)
-{
-	struct kernel_action k = { 0 };
-
-	raw4(SYS_rt_sigaction, sig, NULL, &k, 8);
-	if (k.handler == stub)
-		return table_get(sig);
-	return (struct action){ k.handler, (unsigned)k.flags, k.mask };
-}
-
-/* Not by sig_action(): a vfork child may come here, and errno is not ours. */
-static void reset_if_once(int sig, unsigned flags)
-{
-	struct kernel_action dfl = { 0 };
-
-	if (flags & SA_RESETHAND)
-		raw4(SYS_rt_sigaction, sig, &dfl, NULL, 8);
-}
-
 static void send_to_this_kernel_thread(int sig)
 {
 	raw3(SYS_tgkill, raw1(SYS_getpid, 0), raw1(SYS_gettid, 0), sig);
@@ -276,9 +130,9 @@ static unsigned char note_of(unsigned flags)
 /* On the stack and in the mask that are there. */
 static void call_handler(int sig, siginfo_t *info, void *context)
 {
-	struct action a = table_get(sig);
+	struct action a = sigtable_get(sig);
 
-	reset_if_once(sig, a.flags);
+	sigtable_reset_if_once(sig, a.flags);
 	a.handler(sig, info, context);
 }
 
@@ -335,13 +189,15 @@ static bool take_nudge(struct coro *me, int sig, siginfo_t *info)
 }
 
 /* For one that is in no state to run a handler, or has a kernel thread of its own whose system call is to
- * end. */
-static void keep(struct coro *whose, int sig, const siginfo_t *info)
+ * end.  False: the application has set another action since the kernel chose the handler: this is its last. */
+static bool keep(struct coro *whose, int sig, const siginfo_t *info)
 {
-	sig_post(whose, sig, info, true);
+	if (!sigtable_post(whose, sig, info))
+		return false;
 	coro_unpark(whose ? whose : sched.main); /* at least ends the poll */
 	if (whose)
 		sig_nudge_running(whose, sig);
+	return true;
 }
 
 static bool is_elsewhere(const struct coro *me, const struct coro *whose)
@@ -363,19 +219,19 @@ static void sort_out(struct coro *me, int sig, siginfo_t *info, ucontext_t *uc)
 		return;
 	} else {
 		whose = choose(me, sig);
-		if (!runs_now(me, sig) || is_for_sigwait(whose, sig) || is_elsewhere(me, whose)) {
-			keep(whose, sig, info);
+		if ((!runs_now(me, sig) || is_for_sigwait(whose, sig) || is_elsewhere(me, whose)) &&
+		    keep(whose, sig, info))
 			return;
-		}
 	}
 	/* Before the handler, which may jump.  coro_begin_wait() forgets it if there is no wait. */
 	if (whose) {
-		whose->interrupted |= note_of(table_get(sig).flags);
+		whose->interrupted |= note_of(sigtable_get(sig).flags);
 		if (whose->interruptible)
 			coro_unpark(whose);
 		if (UNLIKELY(whose->carrier != NULL))
-			greenlet_interrupted(whose, note_of(table_get(sig).flags));
-		if (UNLIKELY(whose->carrier != NULL) && greenlet_defers(whose, sig, (void *)table_get(sig).handler))
+			greenlet_interrupted(whose, note_of(sigtable_get(sig).flags));
+		if (UNLIKELY(whose->carrier != NULL) &&
+		    greenlet_defers(whose, sig, (void *)sigtable_get(sig).handler))
 			return;
 	}
 	call_handler(sig, info, uc);
@@ -413,12 +269,10 @@ static void sort_out_alone(struct coro *me, int sig, siginfo_t *info, ucontext_t
 		if (sig_blocks(me, sig))
 			*sig_word(&uc->uc_sigmask) |= BIT(sig);
 		whose = choose(me, sig);
-		if (whose != me || is_for_sigwait(whose, sig)) {
-			keep(whose, sig, info);
+		if ((whose != me || is_for_sigwait(whose, sig)) && keep(whose, sig, info))
 			return;
-		}
 	}
-	me->interrupted |= note_of(table_get(sig).flags);
+	me->interrupted |= note_of(sigtable_get(sig).flags);
 	call_handler(sig, info, uc);
 }
 
@@ -440,7 +294,7 @@ __attribute__((noinline)) static void on_alone(struct coro *me, int sig, siginfo
  * block the signal now, as it believes it does, and meets it again when it opens its mask. */
 static bool belongs_to_later(int sig, const siginfo_t *info, ucontext_t *uc)
 {
-	if (!sched.main || raw1(SYS_getpid, 0) == owner_pid)
+	if (!sched.main || raw1(SYS_getpid, 0) == sigtable_owner)
 		return false;
 	if (!coro_self || is_fault(sig, info) || !sig_blocks(coro_self, sig))
 		return false;
@@ -449,14 +303,15 @@ static bool belongs_to_later(int sig, const siginfo_t *info, ucontext_t *uc)
 	return true;
 }
 
-static void stub(int sig, siginfo_t *info, void *context)
+void handler_stub(int sig, siginfo_t *info, void *context)
 {
 	if (sched.main && raw1(SYS_gettid, 0) == sched.host_tid) {
 		complete_switch(context);
 		if (on_host(sig, info, context))
 			return;
 	}
-	if (coro_self && (atomic_load(&coro_self->keeps) & KEEPS_ALONE) && raw1(SYS_getpid, 0) == owner_pid) {
+	if (coro_self && (atomic_load(&coro_self->keeps) & KEEPS_ALONE) &&
+	    raw1(SYS_getpid, 0) == sigtable_owner) {
 		on_alone(coro_self, sig, info, context);
 	} else if (!belongs_to_later(sig, info, context)) {
 		call_handler(sig, info, context);
@@ -545,18 +400,12 @@ static void run_on_own_stack(struct coro *me, unsigned flags, uint64_t mask, str
 	frame_leave(depth);
 }
 
-void handler_deliver(struct coro *me, int sig, siginfo_t *info)
+void handler_deliver_as(struct coro *me, int sig, siginfo_t *info, struct action a)
 {
-	struct action a = handler_action(sig);
 	uint64_t mask = sig_mask_of(me);
 	int saved = errno;
 	ucontext_t uc;
 
-	if (!handler_is_real(a.handler)) {
-		send_to_this_kernel_thread(sig);
-		return;
-	}
-	reset_if_once(sig, a.flags);
 	getcontext(&uc);
 	*sig_word(&uc.uc_sigmask) = mask;
 	sig_put_mask(me, mask | a.mask | (a.flags & SA_NODEFER ? 0 : BIT(sig)));
@@ -566,6 +415,18 @@ void handler_deliver(struct coro *me, int sig, siginfo_t *info)
 	if (UNLIKELY(me->carrier != NULL))
 		greenlet_interrupted(me, note_of(a.flags));
 	errno = saved;
+}
+
+void handler_deliver(struct coro *me, int sig, siginfo_t *info)
+{
+	struct action a = handler_action(sig);
+
+	if (!handler_is_real(a.handler)) {
+		send_to_this_kernel_thread(sig);
+		return;
+	}
+	sigtable_reset_if_once(sig, a.flags);
+	handler_deliver_as(me, sig, info, a);
 }
 
 /* ---- glibc's own signals (design.md 3b, rule 9) ---- */
@@ -610,12 +471,4 @@ void sig_guard_setxid(void)
 void sig_guard_cancel(void)
 {
 	install_guard(GLIBC_CANCEL);
-}
-
-void handler_after_fork_child(void)
-{
-	owner_pid = (int)raw1(SYS_getpid, 0);
-	table.lock = (struct rawlock){ 0 };
-	for (int sig = 1; sig <= SIGNALS; sig++)
-		atomic_store(&table.seq[sig], 0);
 }

@@ -69,6 +69,12 @@ static inline bool sig_is_nudge(const siginfo_t *info)
 {
 	return info->si_code == SI_QUEUE && info->si_ptr == &sig_nudge;
 }
+/* handoff_nudge(), if it leads to the stub, which alone knows what it means. */
+void handler_nudge(const struct coro *co, int sig, siginfo_t *info);
+/* Those of the set that the calling kernel thread was sent came too late, and would be delivered, or kill
+ * the process, when it is the host again.  What was meant for the process and waits is found as well, after
+ * what is this thread's. */
+void handler_drop_nudges(uint64_t set);
 /* What the kernel would find; the handler may be SIG_DFL or SIG_IGN. */
 struct action handler_action(int sig);
 bool handler_is_real(handler_fn *fn);

@@ -199,24 +199,6 @@ void handoff_nudge(const struct coro *co, int sig, siginfo_t *info)
 	raw_restore_signals(&mask);
 }
 
-/* Came too late, and would be delivered, or kill the process, when this kernel thread is the host again.  What
- * was meant for the process and waits is found as well, after what is this thread's. */
-static void drop_stale_nudges(struct seat *s)
-{
-	static const struct timespec at_once = { 0 };
-	uint64_t set = s->nudged;
-	siginfo_t info;
-	long sig;
-
-	s->nudged = 0;
-	while (set && (sig = raw4(SYS_rt_sigtimedwait, &set, &info, &at_once, 8)) > 0) {
-		if (sig_is_nudge(&info))
-			continue;
-		raw3(SYS_rt_sigqueueinfo, sched.host_pid, sig, &info);
-		set &= ~BIT(sig);
-	}
-}
-
 static void wake_host(struct seat *to)
 {
 	atomic_store(&to->word, SEAT_HOSTS);
@@ -242,7 +224,8 @@ static void seat_live(struct seat *s)
 		if (s->heir)
 			pass_on_to_heir(s);
 		send_back(s);
-		drop_stale_nudges(s);
+		handler_drop_nudges(s->nudged);
+		s->nudged = 0;
 		put_spare(s);
 		rest(s);
 		if (atomic_load(&s->word) == SEAT_ENDS)

@@ -356,7 +356,7 @@ void sig_nudge_running(const struct coro *co, int sig)
 
 	info.si_ptr = &sig_nudge;
 	if (!sig_blocks(co, sig))
-		handoff_nudge(co, sig, &info);
+		handler_nudge(co, sig, &info);
 }
 
 static int send_to_self(struct coro *me, int sig, const siginfo_t *info)

@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+import textwrap
 import threading
 import time
 
@@ -36,6 +37,25 @@ class Signals(Case):
                 handler(signal.SIGINT, signal.default_int_handler):
             crew.start(lambda: (time.sleep(0.005), os.kill(os.getpid(), signal.SIGINT)))
             time.sleep(600)
+
+    def test_the_last_signal_before_the_default_action(self):
+        """One of an interval timer's is on its way when that is stopped and the handler goes; it must not kill."""
+        code = textwrap.dedent('''
+            import select, signal, threading, time
+            def nap():
+                while True:
+                    time.sleep(0.0005)
+            threading.Thread(target=nap, daemon=True).start()
+            for _ in range(400):
+                signal.signal(signal.SIGALRM, lambda *_: None)
+                signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)
+                end = time.monotonic() + 0.01
+                while time.monotonic() < end:
+                    select.select([], [], [], 0)
+                signal.setitimer(signal.ITIMER_REAL, 0)
+                signal.signal(signal.SIGALRM, signal.SIG_DFL)''')
+        env = support.same_env(SYNCLESS_CHAOS='handoff')
+        self.assertEqual(support.run_python('-c', code, env=env).returncode, 0)
 
     def main_is_signalled(self, signum, send):
         gate = self.gate()
