@@ -105,6 +105,7 @@ struct coro {
 	/* Signals: the mask as its own thread would have it; the kernel's is the AND of all. */
 	sigset_t mask;
 	sigset_t pending; /* directed at this thread by pthread_kill() */
+	_Atomic uint64_t caught; /* of these, those that a handler has met, which was to run here */
 	stack_t altstack; /* recorded only */
 	char name[16];
 	deadline_t limit; /* with has_limit, in a native coroutine */

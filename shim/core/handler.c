@@ -421,6 +421,8 @@ void handler_deliver(struct coro *me, int sig, siginfo_t *info)
 {
 	struct action a = handler_action(sig);
 
+	if (sigtable_was_caught(me, sig) && !handler_is_real(a.handler))
+		a = sigtable_get(sig);
 	if (!handler_is_real(a.handler)) {
 		send_to_this_kernel_thread(sig);
 		return;

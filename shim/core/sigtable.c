@@ -91,6 +91,12 @@ void handler_nudge(const struct coro *co, int sig, siginfo_t *info)
 	raw_restore_signals(&mask);
 }
 
+bool sigtable_was_caught(struct coro *me, int sig)
+{
+	return (atomic_fetch_and(&me->caught, ~BIT(sig)) & BIT(sig)) &&
+	       !(sigtable_get(sig).flags & SA_RESETHAND);
+}
+
 bool sigtable_post(struct coro *whose, int sig, const siginfo_t *info)
 {
 	uint64_t mask;
@@ -99,6 +105,8 @@ bool sigtable_post(struct coro *whose, int sig, const siginfo_t *info)
 	raw_block_signals(&mask);
 	rawlock_take(&table.lock);
 	is_kept = atomic_load(&table.real[sig]) || !whose || sig_blocks(whose, sig);
+	if (is_kept && whose && !sig_blocks(whose, sig))
+		atomic_fetch_or(&whose->caught, BIT(sig));
 	if (is_kept)
 		sig_post(whose, sig, info, true);
 	rawlock_drop(&table.lock);

@@ -24,6 +24,8 @@ struct action sigtable_get(int sig);
  * posted: the application has set another action since, and whose, who does not block it, would never get
  * it. */
 bool sigtable_post(struct coro *whose, int sig, const siginfo_t *info);
+/* Has the handler met what is pending for me, and only then gone?  Once. */
+bool sigtable_was_caught(struct coro *me, int sig);
 /* SA_RESETHAND.  Not by sig_action(): a vfork child may come here, and errno is not ours. */
 void sigtable_reset_if_once(int sig, unsigned flags);
 
