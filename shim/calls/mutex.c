@@ -117,6 +117,13 @@ static int nap(struct coro *me, struct waiter *w, pthread_mutex_t *m, struct app
 	return waitq_wait(w, until, 0, why) == -ETIMEDOUT && app_time_has_come(limit) ? -ETIMEDOUT : 0;
 }
 
+/* The kernel's own wait for a mutex that inherits priorities takes no time before the epoch. */
+static bool is_refused(const pthread_mutex_t *m, struct app_time limit)
+{
+	return !app_time_is_valid(limit) ||
+	       (limit.at && limit.at->tv_sec < 0 && (mutex_kind(m) & MUTEX_INHERITS));
+}
+
 static int await_hostlock(struct coro *me, pthread_mutex_t *m, struct app_time limit, const char *why)
 {
 	bool checks = (mutex_kind(m) & MUTEX_TYPE_MASK) == PTHREAD_MUTEX_ERRORCHECK;
@@ -126,7 +133,7 @@ static int await_hostlock(struct coro *me, pthread_mutex_t *m, struct app_time l
 
 	if (checks && hostlock_holder(me, m) == HELD_BY_ME)
 		return EDEADLK;
-	if (!app_time_is_valid(limit))
+	if (is_refused(m, limit))
 		return EINVAL;
 	waitq_add(w, m);
 	while ((err = hostlock_trylock(me, m)) == EBUSY) {
