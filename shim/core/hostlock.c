@@ -135,6 +135,15 @@ enum holder hostlock_holder(struct coro *me, const pthread_mutex_t *m)
 	return owner == owner_number(me) ? HELD_BY_ME : HELD_BY_COROUTINE;
 }
 
+/* libc's trylock of one that can never be had again leaves its word taken, by us. */
+static void leave_unrecoverable(pthread_mutex_t *m)
+{
+	if (!mutex_is_hosts(m))
+		return;
+	__atomic_store_n(&m->__data.__lock, 0, __ATOMIC_SEQ_CST);
+	raw3(SYS_futex, &m->__data.__lock, FUTEX_WAKE, 1);
+}
+
 int hostlock_trylock(struct coro *me, pthread_mutex_t *m)
 {
 	bool is_hosts = mutex_is_hosts(m);
@@ -153,6 +162,8 @@ int hostlock_trylock(struct coro *me, pthread_mutex_t *m)
 		}
 		h->depth++;
 	}
+	if (err == ENOTRECOVERABLE)
+		leave_unrecoverable(m);
 	return err;
 }
 
