@@ -74,7 +74,8 @@ struct coro {
 	bool is_guest;	  /* borrows, and is not the thread's own flow: locks must tell it from that (owner.h) */
 	_Atomic unsigned char keeps;   /* KEEPS_*: its code never counts as outside */
 	_Atomic bool cancel_requested; /* set by any thread */
-	bool cancel_disabled;	       /* also once it has begun to end */
+	bool cancel_disabled;
+	bool is_ending; /* nothing cancels it any more, whatever its cleanup handlers enable */
 	bool cancel_async;
 	int no_park;	/* > 0: calls stay plain (inside libc's own locks) */
 	int timer_slot; /* index into the timer heap + 1; 0: no timer */
@@ -254,7 +255,7 @@ static inline long coro_leave(long result)
 static inline bool coro_cancel_due(const struct coro *me)
 {
 	return UNLIKELY(atomic_load_explicit(&me->cancel_requested, memory_order_relaxed)) &&
-	       !me->cancel_disabled;
+	       !me->cancel_disabled && !me->is_ending;
 }
 
 /* Acts on a cancellation request (green.c). */

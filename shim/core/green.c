@@ -78,7 +78,7 @@ static bool is_still_green(const struct green *g)
 
 static void end(struct green *g)
 {
-	g->co.cancel_disabled = true;
+	g->co.is_ending = true;
 	tls_run_destructors();
 	handoff_must_come_back(&g->co);
 	g->retired |= !tls_can_be_made_new();
@@ -148,7 +148,7 @@ static void prepare(struct green *g, void *(*start)(void *), void *arg)
 	co->awaited = 0;
 	co->altstack = (stack_t){ .ss_flags = SS_DISABLE };
 	atomic_store(&co->cancel_requested, false);
-	co->cancel_disabled = co->cancel_async = false;
+	co->cancel_disabled = co->cancel_async = co->is_ending = false;
 	if (creator) {
 		co->mask = creator->mask;
 		memcpy(co->name, creator->name, sizeof(co->name));
@@ -308,7 +308,7 @@ int green_create(pthread_t *t, const pthread_attr_t *attr, void *(*start)(void *
 
 _Noreturn void green_exit(struct coro *me, void *result)
 {
-	me->cancel_disabled = true;
+	me->is_ending = true;
 	if (me->green)
 		me->green->result = result;
 	else
