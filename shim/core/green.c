@@ -406,6 +406,8 @@ int green_detach(struct coro *target)
 		return 0;
 	if (atomic_load(&g->life) == GREEN_JOINED)
 		return ESRCH;
+	if (atomic_load(&g->joiner)) /* who waits for the end, and reclaims it then */
+		return 0;
 	if (atomic_exchange(&g->detached, true))
 		return EINVAL;
 	reclaim(g);
