@@ -312,7 +312,7 @@ _Noreturn void green_exit(struct coro *me, void *result)
 	if (me->green)
 		me->green->result = result;
 	else
-		main_exit_begins(me);
+		main_exit_begins(me, result);
 	libc.pthread_exit(result);
 	__builtin_unreachable();
 }
@@ -372,7 +372,7 @@ int green_join(struct coro *target, void **result, deadline_t until)
 	int r;
 
 	if (!g)
-		return me && me != target ? main_exit_join(me, until) : EDEADLK;
+		return me && me != target ? main_exit_join(me, result, until) : EDEADLK;
 	r = claim(g, me);
 	if (r)
 		return r;

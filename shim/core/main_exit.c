@@ -17,6 +17,7 @@
 
 static pthread_key_t key;
 static bool gone; /* joiners wait on its address */
+static void *value_of_main;
 static struct {
 	char *low; /* where the stack ended at pthread_exit */
 	char *copy;
@@ -67,8 +68,9 @@ static void on_main_exit(void *value)
 	park_main(here + 512);
 }
 
-void main_exit_begins(struct coro *me)
+void main_exit_begins(struct coro *me, void *result)
 {
+	value_of_main = result;
 	if (pthread_key_create(&key, on_main_exit) != 0)
 		return;
 	pthread_setspecific(key, me);
@@ -81,7 +83,7 @@ void main_exit_last_ended(void)
 		coro_ready(sched.main);
 }
 
-int main_exit_join(struct coro *me, deadline_t until)
+int main_exit_join(struct coro *me, void **result, deadline_t until)
 {
 	struct waiter *w = &me->waiter;
 	int r = 0;
@@ -92,5 +94,7 @@ int main_exit_join(struct coro *me, deadline_t until)
 		if (r == -ECANCELED)
 			r = coro_ended_early(me);
 	}
+	if (gone && result)
+		*result = value_of_main;
 	return -r;
 }

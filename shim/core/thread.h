@@ -65,9 +65,9 @@ int green_tryjoin(struct coro *target, void **result);
 int green_detach(struct coro *target);
 
 /* main_exit.c: the end of the thread that runs main(), which has no body of ours. */
-void main_exit_begins(struct coro *me);
+void main_exit_begins(struct coro *me, void *result);
 void main_exit_last_ended(void); /* green_alive has become 0 */
-int main_exit_join(struct coro *me, deadline_t until);
+int main_exit_join(struct coro *me, void **result, deadline_t until);
 
 /* Depth of native_threads() of the calling thread: > 0 makes the threads it creates native. */
 extern __thread int green_native_depth __attribute__((tls_model("initial-exec")));
