@@ -121,14 +121,18 @@ EXPORT int pthread_getcpuclockid(pthread_t t, clockid_t *clock)
 	return libc.pthread_getcpuclockid(on_kernel(t), clock);
 }
 
-/* A green thread that was never named has the process's name, as it would have inherited it. */
+/* A green thread that was never named has the process's name, as it would have inherited it.  One that was has
+ * a mark behind the name, which may be empty. */
+#define NAMED(co) ((co)->name[sizeof((co)->name) - 1])
+
 static int read_name(const struct coro *co, char *name, size_t size)
 {
 	if (size < sizeof(co->name))
 		return ERANGE;
-	if (!co->name[0])
+	if (!NAMED(co))
 		return libc.pthread_getname_np(sched.main->thread, name, size);
-	memcpy(name, co->name, sizeof(co->name));
+	memcpy(name, co->name, sizeof(co->name) - 1);
+	name[sizeof(co->name) - 1] = '\0';
 	return 0;
 }
 
@@ -138,6 +142,7 @@ static void set_name(struct coro *co, const char *name)
 
 	memcpy(co->name, name, len);
 	memset(co->name + len, 0, sizeof(co->name) - len);
+	NAMED(co) = 1;
 }
 
 /* pthread_getname_np(3) */

@@ -154,7 +154,7 @@ static void prepare(struct green *g, void *(*start)(void *), void *arg)
 		memcpy(co->name, creator->name, sizeof(co->name));
 	} else {
 		sig_read_kernel_mask(&co->mask);
-		co->name[0] = '\0';
+		memset(co->name, 0, sizeof(co->name));
 	}
 }
 
