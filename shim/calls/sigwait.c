@@ -88,8 +88,11 @@ static int result_of(int sig, const siginfo_t *info, siginfo_t *out)
 {
 	if (sig < 0)
 		return fail(-sig);
-	if (out)
-		*out = *info;
+	if (!out)
+		return sig;
+	*out = *info;
+	if (out->si_code == SI_TKILL) /* libc does not tell these two apart here */
+		out->si_code = SI_USER;
 	return sig;
 }
 
