@@ -339,6 +339,33 @@ void sig_change_mask(struct coro *me, const sigset_t *mask, sigset_t *old)
 		sig_run_pending(me);
 }
 
+static void forget_notes(int sig)
+{
+	for (int i = 0; i < NOTES; i++) {
+		int kept = NOTE_KEPT;
+
+		if (notes[i].sig == sig && atomic_compare_exchange_strong(&notes[i].state, &kept, NOTE_BUSY))
+			atomic_store(&notes[i].state, notes[i].sig == sig ? NOTE_FREE : NOTE_KEPT);
+	}
+}
+
+void sig_forget(int sig)
+{
+	struct coro *co;
+	bool was_outside;
+
+	forget_notes(sig);
+	atomic_fetch_and(&process_pending, ~BIT(sig));
+	if (!coro_begin_moment(&was_outside))
+		return;
+	co = sched.all;
+	do {
+		__atomic_fetch_and(sig_word(&co->pending), ~BIT(sig), __ATOMIC_SEQ_CST);
+		co = co->all_next;
+	} while (co != sched.all);
+	coro_end_moment(was_outside);
+}
+
 void sig_read_pending(struct coro *me, sigset_t *set)
 {
 	uint64_t kernel = 0;

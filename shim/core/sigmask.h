@@ -49,6 +49,9 @@ int sig_send_info(struct coro *co, int sig, const siginfo_t *info);
 /* Runs the handlers of co's pending signals, on co's own stack. */
 void sig_run_pending(struct coro *me);
 
+/* It is ignored from now on: what waits is dropped, in the whole process if the caller has the scheduler. */
+void sig_forget(int sig);
+
 /* What is pending and blocked for me: its own and the process's. */
 void sig_read_pending(struct coro *me, sigset_t *set);
 

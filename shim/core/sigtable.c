@@ -184,6 +184,14 @@ static void run_kept(struct coro *me, int sig)
 	coro_leave(0);
 }
 
+/* By itself, or as the default.  The kernel then drops what is pending. */
+static bool is_ignored(int sig, const struct sigaction *act)
+{
+	if ((uintptr_t)act->sa_handler == (uintptr_t)SIG_DFL)
+		return sig == SIGCHLD || sig == SIGCONT || sig == SIGURG || sig == SIGWINCH;
+	return (uintptr_t)act->sa_handler == (uintptr_t)SIG_IGN;
+}
+
 int sig_action(int sig, const struct sigaction *act, struct sigaction *old)
 {
 	struct sigaction was, want;
@@ -207,6 +215,8 @@ int sig_action(int sig, const struct sigaction *act, struct sigaction *old)
 	raw_restore_signals(&mask);
 	if (r == 0 && !handler_is_real(want.sa_sigaction) && coro_self)
 		run_kept(coro_self, sig);
+	if (r == 0 && is_ignored(sig, &want))
+		sig_forget(sig);
 	if (r == 0 && old)
 		*old = was;
 	return r;
