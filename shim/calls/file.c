@@ -77,6 +77,48 @@ static ssize_t try_read(int fd, const struct iovec *iov, int n)
 	return read_plainly(fd, iov, n);
 }
 
+static bool is_slow(int fd)
+{
+	return (fd_kind(fd) & FD_KIND_MASK) == FD_SLOW;
+}
+
+/* A terminal that does not give lines may be told not to wait for a first byte, or only for so long (MIN and TIME
+ * of termios(3)).  True: a read that finds nothing until w->until returns 0. */
+static bool is_content_with_nothing(struct io_wait *w)
+{
+	struct termios tio;
+
+	if (!is_slow(w->fd) || raw3(SYS_ioctl, w->fd, TCGETS, &tio) < 0)
+		return false;
+	if ((tio.c_lflag & ICANON) || tio.c_cc[VMIN] != 0)
+		return false;
+	w->until = deadline_in(tio.c_cc[VTIME] * 100 * NS_PER_MS);
+	return true;
+}
+
+/* A read that waited while the other end of a terminal went away fails; one that comes later finds the end. */
+static bool was_hung_up(int fd)
+{
+	struct termios tio;
+
+	return is_slow(fd) && raw3(SYS_ioctl, fd, TCGETS, &tio) == -EIO;
+}
+
+/* The rest of a read that has found nothing.  -errno. */
+static ssize_t await_input(struct io_wait *w, const struct iovec *iov, int n)
+{
+	bool nothing_will_do = is_content_with_nothing(w);
+	ssize_t r = -EAGAIN;
+
+	while (r == -EAGAIN) {
+		r = wait_io(w);
+		if (r < 0)
+			return r == -EAGAIN && nothing_will_do ? 0 : r;
+		r = try_read(w->fd, iov, n);
+	}
+	return r == 0 && was_hung_up(w->fd) ? -EIO : r;
+}
+
 /* As libc: -1 and errno, which a success leaves alone. */
 static PARKING ssize_t park_read(struct coro *me, int fd, const struct iovec *iov, int n, const char *why)
 {
@@ -88,14 +130,8 @@ static PARKING ssize_t park_read(struct coro *me, int fd, const struct iovec *io
 		fd_appeared(fd);
 		r = try_read(fd, iov, n);
 	}
-	while (r == -EAGAIN && iov_total(iov, (size_t)n) > 0) {
-		r = wait_io(&w);
-		if (r < 0)
-			break;
-		r = try_read(fd, iov, n);
-	}
-	if (r == -EAGAIN && iov_total(iov, (size_t)n) == 0)
-		r = 0; /* readv(2) of nothing: recvmsg(2) would wait, it does not */
+	if (r == -EAGAIN) /* readv(2) of nothing: recvmsg(2) would wait, it does not */
+		r = iov_total(iov, (size_t)n) > 0 ? await_input(&w, iov, n) : 0;
 	if (r < 0)
 		return fail((int)-r);
 	if (n == 1)
