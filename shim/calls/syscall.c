@@ -17,6 +17,7 @@
 #include <sys/syscall.h>
 #include "libc.h"
 #include "lock.h"
+#include "raw.h"
 
 #define FIRST_NAP_NS (50 * NS_PER_US)
 #define LAST_NAP_NS (4 * NS_PER_MS)
@@ -49,6 +50,23 @@ struct futex_wait {
 	struct timespec at; /* limit.at may point here */
 };
 
+/* Whether we may read a word, and a time, which the kernel finds out for us: asked to move none of a word's
+ * waiters it only compares, and of a wait it reads the time first. */
+static bool is_readable(const uint32_t *word)
+{
+	static uint32_t other;
+	long r = raw6(SYS_futex, (long)word, FUTEX_CMP_REQUEUE | FUTEX_PRIVATE_FLAG, 0, 0, (long)&other, 0);
+
+	return r >= 0 || r == -EAGAIN;
+}
+
+static bool is_good_time(const struct timespec *ts)
+{
+	static uint32_t zero;
+
+	return !ts || raw4(SYS_futex, &zero, FUTEX_WAIT | FUTEX_PRIVATE_FLAG, 1, ts) == -EAGAIN;
+}
+
 /* False: the kernel will say what is wrong with the arguments, without waiting. */
 static bool read_wait(struct futex_wait *f, const long *a)
 {
@@ -62,9 +80,7 @@ static bool read_wait(struct futex_wait *f, const long *a)
 	f->limit =
 		(struct app_time){ absolute && (a[1] & FUTEX_CLOCK_REALTIME) ? CLOCK_REALTIME : CLOCK_MONOTONIC,
 				   ts };
-	if (a[0] < 4096 || a[0] % (long)sizeof(uint32_t) || !f->bits)
-		return false;
-	if (ts && (ts->tv_sec < 0 || !app_time_is_valid(f->limit)))
+	if (!f->bits || !is_readable(f->word) || !is_good_time(ts))
 		return false;
 	if (ts && !absolute) {
 		f->at = ns_timespec(deadline_in(timespec_ns(ts)));
@@ -128,6 +144,12 @@ static long futex_wait(long n, const long *a)
 	return coro_leave(0);
 }
 
+/* How many a wake is for: the kernel wakes one before it looks at the number. */
+static int at_least_one(long n)
+{
+	return (int)n > 0 ? (int)n : 1;
+}
+
 /* Up to n of ours.  The fence: the caller's store to the word, then our look at the queue; a waiter registers,
  * then looks at the word. */
 static int wake_ours(const uint32_t *word, int n, uint32_t bits)
@@ -139,7 +161,7 @@ static int wake_ours(const uint32_t *word, int n, uint32_t bits)
 static long futex_wake(long n, const long *a)
 {
 	uint32_t bits = command_of(a) == FUTEX_WAKE_BITSET ? (uint32_t)a[5] : ~0u;
-	int saved = errno, count = (int)a[2];
+	int saved = errno, count = at_least_one(a[2]);
 	int woken = wake_ours((const uint32_t *)a[0], count, bits);
 	long r;
 
@@ -230,13 +252,13 @@ static long futex_wake_op(long n, const long *a)
 	long woken;
 	bool both;
 
-	if (a[0] < 4096 || a[4] < 4096 || (a[0] | a[4]) % (long)sizeof(uint32_t) ||
+	if (a[0] < 4096 || a[0] % (long)sizeof(uint32_t) || !is_readable(second) ||
 	    (code >> 28 & 7) > FUTEX_OP_XOR || (code >> 24 & 15) > FUTEX_OP_CMP_GE)
 		return real(n, a);
 	both = compare(operate(second, code), code);
-	woken = wake_both((const uint32_t *)a[0], a[1], (int)a[2]);
+	woken = wake_both((const uint32_t *)a[0], a[1], at_least_one(a[2]));
 	if (both)
-		woken += wake_both(second, a[1], (int)a[3]);
+		woken += wake_both(second, a[1], at_least_one(a[3]));
 	errno = saved;
 	return woken;
 }
