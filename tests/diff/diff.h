@@ -139,17 +139,20 @@ static inline void blocks(void)
 
 /* --- Lines */
 
+/* No cancellation point, as libc's write would make it where that is its own. */
 static inline void __attribute__((format(printf, 1, 2))) SAY(const char *format, ...)
 {
 	struct flow *me = flow_self();
-	int saved = errno;
+	int saved = errno, state;
 	char line[2048];
 	va_list ap;
 
 	va_start(ap, format);
 	vsnprintf(line, sizeof(line), format, ap);
 	va_end(ap);
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
 	dprintf(1, "%d %s\n", me ? me->number : 0, line);
+	pthread_setcancelstate(state, NULL);
 	errno = saved;
 }
 
