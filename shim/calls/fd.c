@@ -32,9 +32,12 @@ static bool is_loops_own(int fd)
 }
 
 /* close(2).  Never parks.  Those who wait on fd get EBADF (poll: POLLNVAL).
- * Differs: the kernel would leave them waiting.  Not a cancellation point. */
+ * A cancellation point, with the descriptor still open.
+ * Differs: the kernel would leave them waiting. */
 EXPORT int close(int fd)
 {
+	if (UNLIKELY(coro_self && coro_cancel_due(coro_self)) && fd_in_our_process())
+		coro_cancel_point();
 	if (is_loops_own(fd))
 		return fail(EBADF);
 	fd_closing(fd);

@@ -284,6 +284,15 @@ static inline struct coro *coro_enter(void)
 	return me;
 }
 
+/* A cancellation point of a call that neither parks nor touches the scheduler. */
+static inline void coro_cancel_point(void)
+{
+	struct coro *me = coro_self;
+
+	if (UNLIKELY(me && coro_cancel_due(me)) && coro_enter())
+		coro_leave(0);
+}
+
 /* Which of its reasons ends the caller's wait; 0: none yet.  `flags` are WAITQ_*. */
 static inline int coro_early_end(const struct coro *me, int flags)
 {
