@@ -14,6 +14,7 @@
 #include <stdarg.h>
 #include <string.h>
 #include "greenlet.h"
+#include "handler.h"
 #include "handoff.h"
 #include "rawlock.h"
 #include "sigmask.h"
@@ -275,4 +276,30 @@ EXPORT int getpriority(__priority_which_t which, id_t who)
 EXPORT int setpriority(__priority_which_t which, id_t who, int prio)
 {
 	return libc.setpriority(which, kernel_who(which, who), prio);
+}
+
+/* The host has other threads' signals too.  Where nobody handles this one and somebody does not block it, it would
+ * be the end of the process. */
+static bool host_may_get(int sig)
+{
+	sigset_t blocked;
+
+	if (sig < 1 || sig > SIGNALS)
+		return false;
+	sig_read_kernel_mask(&blocked);
+	return sigismember(&blocked, sig) || handler_is_real(handler_action(sig).handler);
+}
+
+/* timer_create(2).  Passes through: all timers but those that signal one thread.
+ * Differs: the signal of one for a green thread is taken by whoever would take one sent to the process; EINVAL
+ * where that would end the process. */
+EXPORT int timer_create(clockid_t clock, struct sigevent *event, timer_t *timer)
+{
+	struct sigevent for_host;
+
+	if (LIKELY(!event || event->sigev_notify != SIGEV_THREAD_ID) || !host_may_get(event->sigev_signo))
+		return libc.timer_create(clock, event, timer);
+	for_host = *event;
+	for_host._sigev_un._tid = kernel_tid(event->_sigev_un._tid);
+	return libc.timer_create(clock, &for_host, timer);
 }

@@ -350,6 +350,52 @@ CASE_MAIN(timer_that_signals_a_thread)
 	R(timer_create(CLOCK_MONOTONIC, &ev, &t));
 }
 
+static timer_t timer_for_me(int sig)
+{
+	struct sigevent ev = { .sigev_notify = SIGEV_THREAD_ID, .sigev_signo = sig };
+	timer_t t = NULL;
+
+	ev._sigev_un._tid = gettid();
+	R(timer_create(CLOCK_MONOTONIC, &ev, &t));
+	start_timer(t, 10);
+	return t;
+}
+
+static void *wait_for_own(void *arg)
+{
+	sigset_t set = set_of(SIGRTMIN, 0);
+	timer_t t = timer_for_me(SIGRTMIN);
+	siginfo_t info;
+
+	R(sigwaitinfo(&set, &info) == SIGRTMIN);
+	SAY("code %d", info.si_code);
+	R(timer_delete(t));
+	return arg;
+}
+
+static void *handle_own(void *arg)
+{
+	timer_t t = timer_for_me(SIGRTMIN);
+
+	while (!given)
+		usleep(1000);
+	R(timer_delete(t));
+	return arg;
+}
+
+CASE_MAIN(timer_for_a_thread_that_waits)
+{
+	change_mask(SIG_BLOCK, SIGRTMIN, 0);
+	flow_end(flow(wait_for_own, NULL));
+}
+
+CASE_MAIN(timer_for_a_thread_with_handler)
+{
+	install(SIGRTMIN, on_tick, SA_RESTART);
+	flow_end(flow(handle_own, NULL));
+	SAY("given %d", given);
+}
+
 /* --- timerfd */
 
 static int timer_fd(int flags, long first_ms, long interval_ms)
