@@ -176,6 +176,13 @@ CASE_THREADS(write_of_much)
 	interrupted(0, in_write_of_much, drain);
 }
 
+CASE_THREADS(write_of_much_restarted)
+{
+	make_pipe();
+	CHECK_EQ(fcntl(fds[1], F_SETPIPE_SZ, 8192), 8192);
+	interrupted(SA_RESTART, in_write_of_much, drain);
+}
+
 CASE_THREADS(write_to_what_is_full)
 {
 	make_pipe();
@@ -291,6 +298,26 @@ CASE_THREADS(recv_of_all_with_some_there)
 	stream_pair(fds);
 	CHECK_EQ(write(fds[1], "abc", 3), 3);
 	interrupted(0, in_recv_of_all, go_on_by_write);
+}
+
+CASE_THREADS(recv_of_all_with_some_there_restarted)
+{
+	stream_pair(fds);
+	CHECK_EQ(write(fds[1], "abc", 3), 3);
+	interrupted(SA_RESTART, in_recv_of_all, go_on_by_write);
+}
+
+static void *in_send_of_much(void *arg)
+{
+	blocks();
+	R(send(fds[1], much, sizeof(much), 0) < (ssize_t)sizeof(much));
+	return arg;
+}
+
+CASE_THREADS(send_of_much_restarted)
+{
+	stream_pair(fds);
+	interrupted(SA_RESTART, in_send_of_much, drain);
 }
 
 /* --- Readiness: never restarted */

@@ -116,6 +116,36 @@ POINT(fcntl_of_flags)
 	R(fcntl(p[0], F_GETFD));
 }
 
+POINT(pread_of_file)
+{
+	R(pread(0, text, 4, 0));
+}
+
+POINT(pwrite_to_pipe)
+{
+	R(pwrite(p[1], "x", 1, 0));
+}
+
+POINT(creat_of_file)
+{
+	R(creat("nowhere/file", 0600));
+}
+
+POINT(fsync_of_pipe)
+{
+	R(fsync(p[0]));
+}
+
+POINT(fdatasync_of_pipe)
+{
+	R(fdatasync(p[0]));
+}
+
+POINT(tcdrain_of_pipe)
+{
+	R(tcdrain(p[0]));
+}
+
 POINT(recv_call)
 {
 	R(recv(s[0], text, 4, 0));
