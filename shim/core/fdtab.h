@@ -83,6 +83,11 @@ void fd_mark(int fd, int bits);
 /* epoll refused fd. */
 void fd_found_inert(int fd);
 
+static inline bool fd_is_socket(int fd)
+{
+	return (fd_kind(fd) & FD_KIND_MASK) == FD_SOCKET;
+}
+
 /* A call on it cannot wait. */
 static inline bool fd_never_waits(int kind)
 {

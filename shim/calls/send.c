@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The calls that send, each tried with MSG_DONTWAIT.  A blocking send is over when all is sent.  What comes after its
+ * first bytes (an error, a signal, a timeout) makes it return their count, and raises no SIGPIPE, as in the kernel.
+ */
+#include <limits.h>
+#include "coro.h"
+#include "fdtab.h"
+#include "iov.h"
+#include "libc.h"
+#include "wait.h"
+
+static PARKING ssize_t park_sendto(struct coro *me, int fd, const void *buf, size_t len, int flags,
+				   const struct sockaddr *addr, socklen_t addr_len, const char *why)
+{
+	struct io_wait w = { .me = me, .fd = fd, .want = WAIT_WRITE, .why = why };
+	const char *at = buf;
+	int saved = errno, r;
+	size_t done = 0;
+	ssize_t n;
+
+	for (;;) {
+		n = libc.sendto(fd, at + done, len - done, flags | MSG_DONTWAIT, (__CONST_SOCKADDR_ARG)addr,
+				addr_len);
+		if (n >= 0) {
+			done += (size_t)n;
+			if (done >= len || n == 0)
+				break;
+			w.fruitless = 0;
+			flags |= MSG_NOSIGNAL;
+		} else if (errno == EINPROGRESS && (flags & MSG_FASTOPEN)) {
+			flags &= ~MSG_FASTOPEN; /* it connects; the data is for later */
+		} else if (!would_block(errno)) {
+			if (!done)
+				return -1;
+			break;
+		}
+		r = wait_io(&w);
+		if (r < 0 && !done)
+			return fail(-r);
+		if (r < 0)
+			break;
+	}
+	errno = saved;
+	return (ssize_t)done;
+}
+
+/* The rest of a message of which `done` bytes are sent, and with them what was ancillary.  Returns the sum. */
+static size_t send_rest(struct io_wait *w, const struct msghdr *msg, int flags, size_t done)
+{
+	size_t total = iov_total(msg->msg_iov, msg->msg_iovlen);
+	struct iovec win[IOV_WINDOW];
+	struct msghdr piece = { .msg_iov = win };
+	ssize_t n;
+
+	while (done < total) {
+		piece.msg_iovlen = (size_t)iov_window(win, msg->msg_iov, msg->msg_iovlen, done, SSIZE_MAX);
+		n = libc.sendmsg(w->fd, &piece, flags | MSG_DONTWAIT | MSG_NOSIGNAL);
+		if (n > 0) {
+			done += (size_t)n;
+			w->fruitless = 0;
+		} else if (n == 0 || !would_block(errno) || wait_io(w) < 0) {
+			break;
+		}
+	}
+	return done;
+}
+
+static PARKING ssize_t park_sendmsg(struct coro *me, int fd, const struct msghdr *msg, int flags,
+				    const char *why)
+{
+	struct io_wait w = { .me = me, .fd = fd, .want = WAIT_WRITE, .why = why };
+	int saved = errno, r;
+	ssize_t n;
+
+	while ((n = libc.sendmsg(fd, msg, flags | MSG_DONTWAIT)) == -1) {
+		if (errno == EINPROGRESS && (flags & MSG_FASTOPEN))
+			flags &= ~MSG_FASTOPEN;
+		else if (!would_block(errno))
+			return -1;
+		r = wait_io(&w);
+		if (r < 0)
+			return fail(-r);
+	}
+	if (n > 0)
+		n = (ssize_t)send_rest(&w, msg, flags, (size_t)n);
+	errno = saved;
+	return n;
+}
+
+/* send(2).  Parks: until all is sent, or SO_SNDTIMEO.  Passes through: non-blocking sockets, MSG_DONTWAIT.
+ * errno: the kernel's; EAGAIN on timeout; EINTR as for SA_RESTART; EBADF if closed while parked; none of them
+ * once a byte is sent. */
+EXPORT ssize_t send(int fd, const void *buf, size_t len, int flags)
+{
+	struct coro *me = coro_enter();
+
+	if (LIKELY(!me) || ((flags & MSG_DONTWAIT) && coro_leave(true)))
+		return libc.send(fd, buf, len, flags);
+	return coro_leave(park_sendto(me, fd, buf, len, flags, NULL, 0, "send"));
+}
+EXPORT_ALIAS(__send, send);
+
+/* sendto(2).  As send(). */
+EXPORT ssize_t sendto(int fd, const void *buf, size_t len, int flags, __CONST_SOCKADDR_ARG addr,
+		      socklen_t addr_len)
+{
+	struct coro *me = coro_enter();
+
+	if (LIKELY(!me) || ((flags & MSG_DONTWAIT) && coro_leave(true)))
+		return libc.sendto(fd, buf, len, flags, addr, addr_len);
+	return coro_leave(park_sendto(me, fd, buf, len, flags, addr.__sockaddr__, addr_len, "sendto"));
+}
+
+/* sendmsg(2).  As send(). */
+EXPORT ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)
+{
+	struct coro *me = coro_enter();
+
+	if (LIKELY(!me) || ((flags & MSG_DONTWAIT) && coro_leave(true)))
+		return libc.sendmsg(fd, msg, flags);
+	return coro_leave(park_sendmsg(me, fd, msg, flags, "sendmsg"));
+}
+
+/* --- Vectors of messages */
+
+/* Completes the last message that went out, where it is one of a stream. */
+static bool complete(struct io_wait *w, struct mmsghdr *m, int flags)
+{
+	size_t total = iov_total(m->msg_hdr.msg_iov, m->msg_hdr.msg_iovlen);
+
+	if (m->msg_len < total)
+		m->msg_len = (unsigned)send_rest(w, &m->msg_hdr, flags, m->msg_len);
+	return m->msg_len >= total;
+}
+
+static PARKING int park_sendmmsg(struct coro *me, int fd, struct mmsghdr *vec, unsigned n, int flags)
+{
+	struct io_wait w = { .me = me, .fd = fd, .want = WAIT_WRITE, .why = "sendmmsg" };
+	int saved = errno, r;
+	unsigned sent = 0;
+
+	while (sent < n) {
+		r = libc.sendmmsg(fd, vec + sent, n - sent, flags | MSG_DONTWAIT);
+		if (r > 0) {
+			sent += (unsigned)r;
+			w.fruitless = 0;
+			if (!complete(&w, &vec[sent - 1], flags))
+				break;
+			continue;
+		}
+		if (r == 0 || !would_block(errno))
+			break;
+		r = wait_io(&w);
+		if (r < 0) {
+			errno = -r;
+			break;
+		}
+	}
+	if (!sent && n)
+		return -1;
+	errno = saved;
+	return (int)sent;
+}
+
+/* sendmmsg(2).  Parks: until all messages are sent.  Otherwise as send(). */
+EXPORT int sendmmsg(int fd, struct mmsghdr *vec, unsigned n, int flags)
+{
+	struct coro *me = coro_enter();
+
+	if (LIKELY(!me) || (((flags & MSG_DONTWAIT) || !n) && coro_leave(true)))
+		return libc.sendmmsg(fd, vec, n, flags);
+	if (n > IOV_MAX) /* the kernel's limit, too */
+		n = IOV_MAX;
+	return coro_leave(park_sendmmsg(me, fd, vec, n, flags));
+}
