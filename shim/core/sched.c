@@ -467,13 +467,15 @@ void sched_yield_thread(struct coro *me)
 	yield_thread(me);
 }
 
-/* Who reads what is always there never parks, and the descriptors of the others are never looked at. */
+/* Who reads what is always there never parks, and the descriptors of the others are never looked at.  A vfork child
+ * has no turns: it is not one of us, and has our memory. */
 void sched_end_turn(struct coro *me)
 {
 	int saved = errno;
 
 	sched.calls = 0;
-	sched_yield_now(me);
+	if (fd_in_our_process())
+		sched_yield_now(me);
 	errno = saved;
 }
 
