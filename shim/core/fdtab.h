@@ -54,6 +54,7 @@ struct fdrec {
 	int fd;
 	bool stream;	  /* SOCK_STREAM: a short read means empty */
 	bool maybe_empty; /* the last read was short: park before trying */
+	bool unwatchable; /* the loop was refused it at the last wait (epolls nested too deep, too many watches) */
 	unsigned due_round;		  /* when the one last woken runs: till then events are no news */
 	int64_t rcvtimeo_ns, sndtimeo_ns; /* -1: none */
 	struct fdwait *waits, *waits_tail;

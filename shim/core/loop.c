@@ -90,11 +90,20 @@ static void finish(struct fdrec *f, ev_io *w, short event)
 		ev_io_stop(loop, w);
 }
 
+/* libev has stopped the watcher, and would believe when it is started again that the kernel knows it. */
+static void refused(struct fdrec *f, ev_io *w, int event)
+{
+	ev_io_set(w, f->fd, event);
+	f->unwatchable = true;
+}
+
 static void on_read(struct ev_loop *l, ev_io *w, int revents)
 {
 	struct watch *x = CONTAINER_OF(w, struct watch, read);
 
-	(void)l, (void)revents;
+	(void)l;
+	if (UNLIKELY(revents & EV_ERROR))
+		refused(x->rec, w, EV_READ);
 	finish(x->rec, w, WAIT_READ);
 }
 
@@ -102,7 +111,9 @@ static void on_write(struct ev_loop *l, ev_io *w, int revents)
 {
 	struct watch *x = CONTAINER_OF(w, struct watch, write);
 
-	(void)l, (void)revents;
+	(void)l;
+	if (UNLIKELY(revents & EV_ERROR))
+		refused(x->rec, w, EV_WRITE);
 	finish(x->rec, w, WAIT_WRITE);
 }
 

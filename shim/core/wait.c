@@ -44,10 +44,25 @@ static int park_on_fd(struct coro *me, struct fdrec *f, short want, deadline_t u
 	return r == -ETIMEDOUT ? timed_out(me, until) : r;
 }
 
+/* How long to wait for what the loop cannot be told to look at, before the next look. */
+#define UNWATCHED_PAUSE (8 * NS_PER_MS)
+
+static deadline_t pause_before(deadline_t until)
+{
+	deadline_t pause = deadline_in(UNWATCHED_PAUSE);
+
+	return pause < until ? pause : until;
+}
+
 int wait_fd(struct coro *me, struct fdrec *f, short want, deadline_t until, int flags, const char *why)
 {
 	int r;
 
+	if (UNLIKELY(f->unwatchable)) { /* next time it is tried again */
+		f->unwatchable = false;
+		r = wait_until(me, pause_before(until), flags, why);
+		return r == 0 && now_ns() >= until ? -ETIMEDOUT : r;
+	}
 	me = coro_flow(me);
 	r = park_on_fd(me, f, want, until, flags | WAITQ_CANCEL, why);
 	if (UNLIKELY(r == -ECANCELED))
@@ -96,6 +111,7 @@ int wait_io(struct io_wait *w)
 struct many {
 	nfds_t n;
 	int epfd;	       /* of the fine questions; -1: there is none */
+	bool unwatched;	       /* there is one that the loop does not look at */
 	struct fdwait waits[]; /* one for each entry, one for epfd */
 };
 
@@ -126,6 +142,11 @@ static int add_wait(struct many *m, nfds_t i, struct coro *me, int fd, short wan
 
 	if (!f)
 		return errno == EBADF ? 1 : -errno;
+	if (UNLIKELY(f->unwatchable)) {
+		f->unwatchable = false;
+		m->unwatched = true;
+		return 0;
+	}
 	r = loop_watch(f, want);
 	if (r < 0)
 		return r;
@@ -206,12 +227,15 @@ static int add_all(struct many *m, struct coro *me, const struct pollfd *fds)
 static int park_on_many(struct coro *me, const struct many *m, deadline_t until, int flags, const char *why)
 {
 	int r = 0, fd = m->n == 1 && m->waits[0].rec ? m->waits[0].rec->fd : -1;
+	deadline_t end = m->unwatched ? pause_before(until) : until;
 
-	coro_begin_wait(me, until, flags);
+	coro_begin_wait(me, end, flags);
 	while (!any_fired(m) && (r = coro_early_end(me, flags)) == 0)
 		sched_park(me, why, fd);
 	coro_end_wait(me);
-	return any_fired(m) ? 0 : r == -ETIMEDOUT ? timed_out(me, until) : r;
+	if (any_fired(m) || (r == -ETIMEDOUT && end < until && now_ns() >= end))
+		return 0;
+	return r == -ETIMEDOUT ? timed_out(me, until) : r;
 }
 
 int wait_many(struct coro *me, const struct pollfd *fds, nfds_t n, deadline_t until, int flags, const char *why)
