@@ -59,7 +59,7 @@ static int park_masked(struct coro *me, const struct events *e, const sigset_t *
 	sigset_t old;
 	int n;
 
-	if (!mask)
+	if (!mask || e->only_look) /* unlike ppoll(), the kernel's looks for no signal if it does not wait */
 		return park_for_events(me, e, WAIT_POLL);
 	n = look(e);
 	if (n)
@@ -139,12 +139,13 @@ EXPORT int epoll_pwait2(int epfd, struct epoll_event *room, int max, const struc
 	return coro_leave(park_masked(me, &e, mask));
 }
 
-/* epoll_create(2), epoll_create1(2).  Never park. */
+/* epoll_create(2), epoll_create1(2).  Never park.  FD_PIPE, for read() to be told EINVAL without a look whether there is
+ * something to read. */
 EXPORT int epoll_create(int size)
 {
 	int fd = libc.epoll_create(size);
 
-	fd_created(fd, FD_SLOW);
+	fd_created(fd, FD_PIPE);
 	return fd;
 }
 
@@ -152,6 +153,6 @@ EXPORT int epoll_create1(int flags)
 {
 	int fd = libc.epoll_create1(flags);
 
-	fd_created(fd, FD_SLOW);
+	fd_created(fd, FD_PIPE);
 	return fd;
 }

@@ -70,7 +70,7 @@ static inline void await_blocked(int n)
 		if (tid == -1)
 			sched_yield();
 		else
-			while (!task_sleeps(tid))
+			while (tid != gettid() && !task_sleeps(tid)) /* one's own call is over */
 				sched_yield();
 	}
 }
