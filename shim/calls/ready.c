@@ -12,6 +12,7 @@
 #include "coro.h"
 #include "libc.h"
 #include "masked.h"
+#include "probe.h"
 #include "raw.h"
 #include "wait.h"
 
@@ -159,6 +160,9 @@ static int make_sets(struct sets *s, int nfds, fd_set *in, fd_set *out, fd_set *
 	s->asked[0] = in;
 	s->asked[1] = out;
 	s->asked[2] = ex;
+	for (int i = 0; i < 3; i++)
+		if (s->asked[i] && !mem_is_writable(s->asked[i], s->nbytes))
+			return -EFAULT;
 	s->room = malloc(3 * s->nbytes + 1);
 	return s->room ? 0 : -ENOMEM;
 }
@@ -312,8 +316,7 @@ static void write_rest(struct timeval *tv, deadline_t until)
 
 /* select(2).  Parks: until a descriptor is ready or the timeout, whose rest is written back.  A timeout of 0
  * lets the others run once.
- * errno: the kernel's; EINTR on any handler; EBADF also for one that is closed meanwhile.
- * Differs: sets at a bad address are a SIGSEGV, not EFAULT. */
+ * errno: the kernel's; EINTR on any handler; EBADF also for one that is closed meanwhile. */
 EXPORT int select(int nfds, fd_set *in, fd_set *out, fd_set *ex, struct timeval *timeout)
 {
 	struct coro *me = coro_enter();
@@ -326,8 +329,9 @@ EXPORT int select(int nfds, fd_set *in, fd_set *out, fd_set *ex, struct timeval 
 		return libc.select(nfds, in, out, ex, timeout);
 	if (timeout && (timeout->tv_sec < 0 || timeout->tv_usec < 0))
 		return coro_leave(fail(EINVAL));
-	if (make_sets(&s, nfds, in, out, ex) < 0)
-		return coro_leave(fail(ENOMEM));
+	r = make_sets(&s, nfds, in, out, ex);
+	if (r < 0)
+		return coro_leave(fail(-r));
 	if (timeout)
 		ts = normal_timespec(timeout);
 	p = patience(timeout ? &ts : NULL, "select");
@@ -345,13 +349,15 @@ EXPORT int pselect(int nfds, fd_set *in, fd_set *out, fd_set *ex, const struct t
 	struct coro *me = coro_enter();
 	struct patience p;
 	struct sets s;
+	int r;
 
 	if (LIKELY(!me) || (nfds < 0 && coro_leave(true)))
 		return libc.pselect(nfds, in, out, ex, timeout, mask);
 	if (timeout && !is_valid(timeout))
 		return coro_leave(fail(EINVAL));
-	if (make_sets(&s, nfds, in, out, ex) < 0)
-		return coro_leave(fail(ENOMEM));
+	r = make_sets(&s, nfds, in, out, ex);
+	if (r < 0)
+		return coro_leave(fail(-r));
 	p = patience(timeout, "pselect");
 	return coro_leave(park_select(me, &s, &p, mask));
 }
