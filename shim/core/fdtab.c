@@ -165,7 +165,7 @@ bool fd_is_nonblock(int fd)
 	return is_nonblock(fd, fd_kind(fd));
 }
 
-bool fd_is_ready(int fd, short poll_events)
+short fd_events(int fd, short poll_events)
 {
 	struct pollfd p = { .fd = fd, .events = poll_events };
 	struct timespec zero = { 0, 0 };
@@ -174,7 +174,25 @@ bool fd_is_ready(int fd, short poll_events)
 	do /* a signal that was not for this thread of ours */
 		r = raw6(SYS_ppoll, (long)&p, 1, (long)&zero, 0, 0, 0);
 	while (r == -EINTR);
-	return r != 0;
+	return r < 0 ? POLLERR : p.revents;
+}
+
+bool fd_is_ready(int fd, short poll_events)
+{
+	return fd_events(fd, poll_events) != 0;
+}
+
+int fd_option(int fd, int option)
+{
+	int value = 0;
+	socklen_t len = sizeof(value);
+
+	return raw6(SYS_getsockopt, fd, SOL_SOCKET, option, (long)&value, (long)&len, 0) < 0 ? 0 : value;
+}
+
+bool fd_is_unix(int fd)
+{
+	return fd_option(fd, SO_DOMAIN) == AF_UNIX;
 }
 
 static void set_kind(int fd, int kind, bool make)
@@ -204,21 +222,26 @@ static int64_t timeo_ns(int fd, int option)
 	return tv.tv_sec * NS_PER_S + tv.tv_usec * NS_PER_US;
 }
 
+static void read_timeout(struct fdrec *f, short want)
+{
+	if (want == WAIT_READ)
+		f->rcvtimeo_ns = timeo_ns(f->fd, SO_RCVTIMEO);
+	else
+		f->sndtimeo_ns = timeo_ns(f->fd, SO_SNDTIMEO);
+}
+
 static void read_timeouts(struct fdrec *f)
 {
-	f->rcvtimeo_ns = timeo_ns(f->fd, SO_RCVTIMEO);
-	f->sndtimeo_ns = timeo_ns(f->fd, SO_SNDTIMEO);
+	read_timeout(f, WAIT_READ);
+	read_timeout(f, WAIT_WRITE);
 }
 
 static void read_socket_options(struct fdrec *f, int kind)
 {
-	int type = 0;
-	socklen_t len = sizeof(type);
-
 	if (kind & (FD_TIMEO | FD_SHARED))
 		read_timeouts(f);
-	raw6(SYS_getsockopt, f->fd, SOL_SOCKET, SO_TYPE, (long)&type, (long)&len, 0);
-	f->stream = type == SOCK_STREAM;
+	f->stream = fd_option(f->fd, SO_TYPE) == SOCK_STREAM;
+	f->datagrams = !f->stream;
 }
 
 struct fdrec *fd_record(int fd)
@@ -248,13 +271,19 @@ struct fdrec *fd_record(int fd)
 	return f;
 }
 
-struct fdrec *fd_to_wait(int fd)
+struct fdrec *fd_to_wait(int fd, short want)
 {
-	if (fd_is_nonblock(fd)) {
+	int kind = fd_kind(fd);
+	struct fdrec *f;
+
+	if (is_nonblock(fd, kind)) {
 		errno = EAGAIN;
 		return NULL;
 	}
-	return fd_record(fd);
+	f = fd_record(fd);
+	if (f && (kind & FD_SHARED) && (kind & FD_KIND_MASK) == FD_SOCKET)
+		read_timeout(f, want); /* it may have been set by another number */
+	return f;
 }
 
 bool fd_is_dry(int fd)

@@ -53,6 +53,7 @@ typedef void fd_server(int fd, short event, void *arg);
 struct fdrec {
 	int fd;
 	bool stream;	  /* SOCK_STREAM: a short read means empty */
+	bool datagrams;	  /* another kind of socket */
 	bool maybe_empty; /* the last read was short: park before trying */
 	bool unwatchable; /* the loop was refused it at the last wait (epolls nested too deep, too many watches) */
 	unsigned due_round;		  /* when the one last woken runs: till then events are no news */
@@ -102,6 +103,12 @@ bool fd_is_known_file(int fd);
 bool fd_is_nonblock(int fd);
 /* One poll(2) with timeout 0; errors count as ready.  Leaves errno alone. */
 bool fd_is_ready(int fd, short poll_events);
+/* The same; which events there are. */
+short fd_events(int fd, short poll_events);
+/* An integer option of level SOL_SOCKET; 0: it has none.  Leaves errno alone. */
+int fd_option(int fd, int option);
+/* A unix socket: its errors and ends are told otherwise than those of the net. */
+bool fd_is_unix(int fd);
 /* Is this process the one whose descriptors the table is about, not a vfork child of it? */
 bool fd_in_our_process(void);
 
@@ -111,9 +118,9 @@ struct fdrec *fd_record(int fd);
 /* The record if there is one. */
 struct fdrec *fd_lookup(int fd);
 
-/* After a call said EAGAIN: the record to wait on, or NULL when the app wants to see that EAGAIN
- * (errno is EAGAIN then) or there is no record to be had (errno says why). */
-struct fdrec *fd_to_wait(int fd);
+/* After a call said EAGAIN: the record to wait on, with the timeout of now, or NULL when the app wants to see that
+ * EAGAIN (errno is EAGAIN then) or there is no record to be had (errno says why). */
+struct fdrec *fd_to_wait(int fd, short want);
 
 /* Whether the last read left a stream empty: then a try is wasted, park at once.  Host only. */
 bool fd_is_dry(int fd);

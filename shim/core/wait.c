@@ -82,19 +82,34 @@ static int let_time_pass(struct io_wait *w, int flags)
 	return r ? r : -ETIMEDOUT;
 }
 
+/* NULL: errno says why. */
+static struct fdrec *begin_io(struct io_wait *w)
+{
+	struct fdrec *f = fd_to_wait(w->fd, w->want);
+
+	if (f)
+		w->until = deadline_in(w->want == WAIT_READ ? f->rcvtimeo_ns : f->sndtimeo_ns);
+	return f;
+}
+
+/* It stays readable, and says EAGAIN to those who do not wait. */
+static bool is_shut(const struct io_wait *w, const struct fdrec *f)
+{
+	return w->fruitless && w->want == WAIT_READ && f->datagrams &&
+	       (fd_events(w->fd, POLLRDHUP) & POLLRDHUP);
+}
+
 int wait_io(struct io_wait *w)
 {
 	int saved = errno, flags, r;
-	struct fdrec *f = fd_to_wait(w->fd);
+	struct fdrec *f = w->until ? fd_record(w->fd) : begin_io(w);
 
-	if (!f) {
-		r = -errno;
+	if (!f || is_shut(w, f)) {
+		r = f ? -ESHUTDOWN : -errno;
 		errno = saved;
 		return r;
 	}
-	if (w->until == 0)
-		w->until = deadline_in(w->want == WAIT_READ ? f->rcvtimeo_ns : f->sndtimeo_ns);
-	flags = wait_flags_for(w->until);
+	flags = w->has_some ? WAIT_INTR_ALWAYS : wait_flags_for(w->until);
 	if (w->fruitless++ < IO_FRUITLESS_MAX)
 		r = wait_fd(w->me, f, w->want, w->until, flags, w->why);
 	else

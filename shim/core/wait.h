@@ -44,15 +44,25 @@ struct io_wait {
 	short want;	  /* WAIT_READ, WAIT_WRITE */
 	const char *why;  /* the call */
 	deadline_t until; /* 0: not begun; from SO_RCVTIMEO or SO_SNDTIMEO at the first wait */
-	int fruitless;	  /* waits since the last progress; the caller resets it when there was some */
+	int fruitless;	  /* waits since the last progress, see io_progress() */
+	bool has_some; /* the call has something to return: whatever ends a wait, a handler with SA_RESTART as well */
 };
+
+/* A part of what the call is to do is done. */
+static inline void io_progress(struct io_wait *w)
+{
+	w->fruitless = 0;
+	w->has_some = true;
+}
 
 /* So many waits in a row that brought nothing show that the descriptor's events do not mean what we wait for
  * (an unconnected unix datagram socket is always "writable"): from then on time passes instead, 1 to 8 ms. */
 #define IO_FRUITLESS_MAX 8
 
 /* After a try said EAGAIN.  0: try again.  -EAGAIN: the app wants to see that EAGAIN, or its timeout is over;
- * -EINTR as signal(7) says; -EBADF: closed meanwhile; -ENOMEM … */
+ * -EINTR as signal(7) says; -EBADF: closed meanwhile; -ESHUTDOWN: a socket of datagrams was shut down for reading,
+ * which only a call that waits is told, by a 0; -ENOMEM …
+ * The flag O_NONBLOCK and the timeout are what they were at the first wait: later changes are for later calls. */
 int wait_io(struct io_wait *w);
 
 /* Parks until one of the n entries may be ready (fd < 0 entries are skipped, `events` as for poll(2), revents
