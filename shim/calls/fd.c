@@ -216,6 +216,8 @@ EXPORT int setsockopt(int fd, int level, int option, const void *value, socklen_
 
 	if (r == 0 && is_timeout_option(level, option))
 		fd_timeouts_changed(fd);
+	else if (r == 0 && level == SOL_SOCKET && option == SO_RCVLOWAT && fd_is_socket(fd))
+		fd_mark(fd, FD_LOWAT);
 	return r;
 }
 

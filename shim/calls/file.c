@@ -119,6 +119,30 @@ static ssize_t await_input(struct io_wait *w, const struct iovec *iov, int n)
 	return r == 0 && was_hung_up(w->fd) ? -EIO : r;
 }
 
+/* SO_RCVLOWAT: a read of a stream waits for so much.  The kernel raises no event for less: look as time passes. */
+static ssize_t read_up_to_mark(struct io_wait *w, const struct iovec *iov, int n, ssize_t done)
+{
+	size_t total = iov_total(iov, (size_t)n), low = (size_t)fd_option(w->fd, SO_RCVLOWAT);
+	struct iovec win[IOV_WINDOW];
+	ssize_t r;
+
+	if (fd_option(w->fd, SO_TYPE) != SOCK_STREAM)
+		return done;
+	if (low > total)
+		low = total;
+	io_progress(w);
+	while ((size_t)done < low) {
+		w->fruitless = IO_FRUITLESS_MAX;
+		if (wait_io(w) < 0)
+			break;
+		r = try_read(w->fd, win, iov_window(win, iov, (size_t)n, (size_t)done, SSIZE_MAX));
+		if (r == 0 || (r < 0 && r != -EAGAIN))
+			break;
+		done += r > 0 ? r : 0;
+	}
+	return done;
+}
+
 /* As libc: -1 and errno, which a success leaves alone. */
 static PARKING ssize_t park_read(struct coro *me, int fd, const struct iovec *iov, int n, const char *why)
 {
@@ -130,8 +154,12 @@ static PARKING ssize_t park_read(struct coro *me, int fd, const struct iovec *io
 		fd_appeared(fd);
 		r = try_read(fd, iov, n);
 	}
-	if (r == -EAGAIN) /* readv(2) of nothing: recvmsg(2) would wait, it does not */
-		r = iov_total(iov, (size_t)n) > 0 ? await_input(&w, iov, n) : 0;
+	if (r == -EAGAIN && iov_total(iov, (size_t)n) > 0)
+		r = await_input(&w, iov, n);
+	if (UNLIKELY(r > 0 && (fd_kind(fd) & FD_LOWAT)) && fd_is_socket(fd))
+		r = read_up_to_mark(&w, iov, n, r);
+	if (r == -ESHUTDOWN || (r == -EAGAIN && iov_total(iov, (size_t)n) == 0))
+		r = 0; /* readv(2) of nothing: recvmsg(2) would wait, it does not */
 	if (r < 0)
 		return fail((int)-r);
 	if (n == 1)

@@ -44,6 +44,7 @@ enum fd_kind {
 	FD_NONBLOCK = 0x10,	   /* the app's O_NONBLOCK; means nothing beside FD_SHARED */
 	FD_TIMEO = 0x20,	   /* SO_RCVTIMEO or SO_SNDTIMEO may be set; so may they beside FD_SHARED */
 	FD_NO_NOWAIT_READ = 0x40,
+	FD_LOWAT = 0x40,  /* of a socket: SO_RCVLOWAT may be more than 1 */
 	FD_SHARED = 0x80, /* flags may change without our seeing it, and others may take what is there */
 };
 
