@@ -22,6 +22,7 @@
 #include "iov.h"
 #include "libc.h"
 #include "raw.h"
+#include "sending.h"
 #include "wait.h"
 
 static ssize_t negative_errno(ssize_t r)
@@ -234,15 +235,14 @@ EXPORT int eventfd_read(int fd, eventfd_t *value)
 
 /* --- Writing. */
 
-/* Only a write that has written nothing yet raises SIGPIPE on a socket. */
-static ssize_t write_socket(int fd, const struct iovec *iov, int n, bool begun)
+static ssize_t write_socket(const struct io_wait *w, const struct iovec *iov, int n)
 {
 	struct msghdr msg = { .msg_iov = (struct iovec *)iov, .msg_iovlen = (size_t)n };
-	int flags = MSG_DONTWAIT | (begun ? MSG_NOSIGNAL : 0);
+	int flags = sending_flags(w);
 
 	if (n == 1)
-		return negative_errno(libc.send(fd, iov->iov_base, iov->iov_len, flags));
-	return negative_errno(libc.sendmsg(fd, &msg, flags));
+		return negative_errno(libc.send(w->fd, iov->iov_base, iov->iov_len, flags));
+	return negative_errno(libc.sendmsg(w->fd, &msg, flags));
 }
 
 static ssize_t write_plainly(int fd, const struct iovec *iov, int n)
@@ -308,15 +308,15 @@ static ssize_t write_what_fits(int fd, int kind, const struct iovec *iov, int n)
 	return write_plainly(fd, iov, n);
 }
 
-static ssize_t try_write(int fd, const struct iovec *iov, int n, bool begun)
+static ssize_t try_write(const struct io_wait *w, const struct iovec *iov, int n)
 {
-	int kind = fd_kind(fd);
+	int fd = w->fd, kind = fd_kind(fd);
 	ssize_t r;
 
 	if ((kind & FD_KIND_MASK) == FD_SOCKET)
-		return write_socket(fd, iov, n, begun);
+		return write_socket(w, iov, n);
 	if ((kind & FD_KIND_MASK) == FD_PIPE && !(kind & FD_NO_NOWAIT_WRITE)) {
-		r = nowait(SYS_pwritev2, fd, iov, n);
+		r = sending_to_pipe(w->me, fd, iov, n);
 		if (!is_refused(r))
 			return r;
 		fd_mark(fd, FD_NO_NOWAIT_WRITE);
@@ -329,11 +329,11 @@ static ssize_t try_write(int fd, const struct iovec *iov, int n, bool begun)
 }
 
 /* What is left of the vector after `done`. */
-static ssize_t try_rest(int fd, const struct iovec *iov, int n, size_t done)
+static ssize_t try_rest(const struct io_wait *w, const struct iovec *iov, int n, size_t done)
 {
 	struct iovec win[IOV_WINDOW];
 
-	return try_write(fd, win, iov_window(win, iov, (size_t)n, done, SSIZE_MAX), true);
+	return try_write(w, win, iov_window(win, iov, (size_t)n, done, SSIZE_MAX));
 }
 
 /* Writes what is left of the vector after its first `done` bytes, which are written.  Returns the sum. */
@@ -342,12 +342,13 @@ static size_t write_rest(struct io_wait *w, const struct iovec *iov, int n, size
 	size_t total = iov_total(iov, (size_t)n);
 	ssize_t r;
 
+	io_progress(w);
 	while (done < total) {
-		r = try_rest(w->fd, iov, n, done);
+		r = try_rest(w, iov, n, done);
 		if (r > 0) {
 			done += (size_t)r;
-			w->fruitless = 0;
-		} else if (r != -EAGAIN || wait_io(w) < 0) {
+			io_progress(w);
+		} else if (r != -EAGAIN || sending_wait(w) < 0) {
 			break;
 		}
 	}
@@ -358,22 +359,22 @@ static PARKING ssize_t park_write(struct coro *me, int fd, const struct iovec *i
 {
 	struct io_wait w = { .me = me, .fd = fd, .want = WAIT_WRITE, .why = why };
 	int saved = errno;
-	ssize_t r = try_write(fd, iov, n, false);
+	ssize_t r = try_write(&w, iov, n);
 
 	if (UNLIKELY(r == -ENOTSOCK)) {
 		fd_appeared(fd);
-		r = try_write(fd, iov, n, false);
+		r = try_write(&w, iov, n);
 	}
 	while (r == -EAGAIN) {
-		r = wait_io(&w);
+		r = sending_wait(&w);
 		if (r < 0)
-			break;
-		r = try_write(fd, iov, n, false);
+			return fail((int)-r);
+		r = try_write(&w, iov, n);
 	}
 	if (r > 0 && (n > 1 || (size_t)r < iov->iov_len))
 		r = (ssize_t)write_rest(&w, iov, n, (size_t)r);
 	if (r < 0)
-		return fail((int)-r);
+		return fail(fd_is_socket(fd) ? sending_error(&w, (int)-r, 0) : (int)-r);
 	errno = saved;
 	return r;
 }
@@ -445,7 +446,7 @@ static ssize_t sendfile_without_waiting(int out, int in, off_t *offset, size_t c
 }
 
 /* The flag is others' as well: so much as can surely be taken, read and then sent. */
-static ssize_t copy_without_waiting(int out, int in, off_t *offset, size_t count)
+static ssize_t copy_without_waiting(const struct io_wait *w, int in, off_t *offset, size_t count)
 {
 	char buf[16384];
 	off_t at = offset ? *offset : lseek(in, 0, SEEK_CUR);
@@ -455,7 +456,7 @@ static ssize_t copy_without_waiting(int out, int in, off_t *offset, size_t count
 	if (r <= 0)
 		return r;
 	iov.iov_len = (size_t)r;
-	r = try_write(out, &iov, 1, false); /* SIGPIPE also after the first bytes: so does the kernel here */
+	r = try_write(w, &iov, 1);
 	if (r > 0 && offset)
 		*offset += r;
 	else if (r > 0)
@@ -472,14 +473,14 @@ static PARKING ssize_t park_sendfile(struct coro *me, int out, int in, off_t *of
 
 	while (done < count) {
 		if (fd_kind(out) & FD_SHARED)
-			r = copy_without_waiting(out, in, offset, count - done);
+			r = copy_without_waiting(&w, in, offset, count - done);
 		else
 			r = sendfile_without_waiting(out, in, offset, count - done);
 		if (r == 0)
 			break; /* the end of the file */
 		if (r > 0) {
 			done += (size_t)r;
-			w.fruitless = 0;
+			w.fruitless = 0; /* no io_progress(): here the kernel raises SIGPIPE, too */
 			if ((fd_kind(out) & FD_KIND_MASK) == FD_PIPE)
 				break;
 		} else if (r != -EAGAIN || (r = wait_io(&w)) < 0) {

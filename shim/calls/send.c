@@ -4,11 +4,36 @@
  * first bytes (an error, a signal, a timeout) makes it return their count, and raises no SIGPIPE, as in the kernel.
  */
 #include <limits.h>
+#include <string.h>
 #include "coro.h"
 #include "fdtab.h"
 #include "iov.h"
 #include "libc.h"
+#include "sending.h"
 #include "wait.h"
+
+/* Numbers that are sent along are from now on others' as well. */
+static ssize_t note_sent(const struct msghdr *msg, ssize_t n)
+{
+	struct msghdr *m = (struct msghdr *)msg;
+
+	if (n < 0 || !m->msg_controllen)
+		return n;
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c)) {
+		const unsigned char *at = CMSG_DATA(c);
+
+		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+			continue;
+		for (size_t left = c->cmsg_len - CMSG_LEN(0); left >= sizeof(int); left -= sizeof(int)) {
+			int fd;
+
+			memcpy(&fd, at, sizeof(fd));
+			at += sizeof(fd);
+			fd_mark(fd, FD_SHARED);
+		}
+	}
+	return n;
+}
 
 static PARKING ssize_t park_sendto(struct coro *me, int fd, const void *buf, size_t len, int flags,
 				   const struct sockaddr *addr, socklen_t addr_len, const char *why)
@@ -20,22 +45,21 @@ static PARKING ssize_t park_sendto(struct coro *me, int fd, const void *buf, siz
 	ssize_t n;
 
 	for (;;) {
-		n = libc.sendto(fd, at + done, len - done, flags | MSG_DONTWAIT, (__CONST_SOCKADDR_ARG)addr,
-				addr_len);
+		n = libc.sendto(fd, at + done, len - done, flags | sending_flags(&w),
+				(__CONST_SOCKADDR_ARG)addr, addr_len);
 		if (n >= 0) {
 			done += (size_t)n;
 			if (done >= len || n == 0)
 				break;
-			w.fruitless = 0;
-			flags |= MSG_NOSIGNAL;
+			io_progress(&w);
 		} else if (errno == EINPROGRESS && (flags & MSG_FASTOPEN)) {
 			flags &= ~MSG_FASTOPEN; /* it connects; the data is for later */
 		} else if (!would_block(errno)) {
 			if (!done)
-				return -1;
+				return fail(sending_error(&w, errno, flags));
 			break;
 		}
-		r = wait_io(&w);
+		r = sending_wait(&w);
 		if (r < 0 && !done)
 			return fail(-r);
 		if (r < 0)
@@ -53,13 +77,14 @@ static size_t send_rest(struct io_wait *w, const struct msghdr *msg, int flags, 
 	struct msghdr piece = { .msg_iov = win };
 	ssize_t n;
 
+	io_progress(w);
 	while (done < total) {
 		piece.msg_iovlen = (size_t)iov_window(win, msg->msg_iov, msg->msg_iovlen, done, SSIZE_MAX);
-		n = libc.sendmsg(w->fd, &piece, flags | MSG_DONTWAIT | MSG_NOSIGNAL);
+		n = libc.sendmsg(w->fd, &piece, flags | sending_flags(w));
 		if (n > 0) {
 			done += (size_t)n;
-			w->fruitless = 0;
-		} else if (n == 0 || !would_block(errno) || wait_io(w) < 0) {
+			io_progress(w);
+		} else if (n == 0 || !would_block(errno) || sending_wait(w) < 0) {
 			break;
 		}
 	}
@@ -73,12 +98,12 @@ static PARKING ssize_t park_sendmsg(struct coro *me, int fd, const struct msghdr
 	int saved = errno, r;
 	ssize_t n;
 
-	while ((n = libc.sendmsg(fd, msg, flags | MSG_DONTWAIT)) == -1) {
+	while ((n = libc.sendmsg(fd, msg, flags | sending_flags(&w))) == -1) {
 		if (errno == EINPROGRESS && (flags & MSG_FASTOPEN))
 			flags &= ~MSG_FASTOPEN;
 		else if (!would_block(errno))
-			return -1;
-		r = wait_io(&w);
+			return fail(sending_error(&w, errno, flags));
+		r = sending_wait(&w);
 		if (r < 0)
 			return fail(-r);
 	}
@@ -90,7 +115,9 @@ static PARKING ssize_t park_sendmsg(struct coro *me, int fd, const struct msghdr
 
 /* send(2).  Parks: until all is sent, or SO_SNDTIMEO.  Passes through: non-blocking sockets, MSG_DONTWAIT.
  * errno: the kernel's; EAGAIN on timeout; EINTR as for SA_RESTART; EBADF if closed while parked; none of them
- * once a byte is sent. */
+ * once a byte is sent.
+ * Differs: that another process has shut the other end of a unix socket down for reading ends no wait for room, since
+ * the kernel raises no event for it. */
 EXPORT ssize_t send(int fd, const void *buf, size_t len, int flags)
 {
 	struct coro *me = coro_enter();
@@ -118,8 +145,8 @@ EXPORT ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)
 	struct coro *me = coro_enter();
 
 	if (LIKELY(!me) || ((flags & MSG_DONTWAIT) && coro_leave(true)))
-		return libc.sendmsg(fd, msg, flags);
-	return coro_leave(park_sendmsg(me, fd, msg, flags, "sendmsg"));
+		return note_sent(msg, libc.sendmsg(fd, msg, flags));
+	return coro_leave(note_sent(msg, park_sendmsg(me, fd, msg, flags, "sendmsg")));
 }
 
 /* --- Vectors of messages */
@@ -141,17 +168,20 @@ static PARKING int park_sendmmsg(struct coro *me, int fd, struct mmsghdr *vec, u
 	unsigned sent = 0;
 
 	while (sent < n) {
-		r = libc.sendmmsg(fd, vec + sent, n - sent, flags | MSG_DONTWAIT);
+		r = libc.sendmmsg(fd, vec + sent, n - sent, flags | sending_flags(&w));
 		if (r > 0) {
 			sent += (unsigned)r;
-			w.fruitless = 0;
+			io_progress(&w);
 			if (!complete(&w, &vec[sent - 1], flags))
 				break;
 			continue;
 		}
-		if (r == 0 || !would_block(errno))
+		if (r == 0 || !would_block(errno)) {
+			if (!sent)
+				return fail(sending_error(&w, errno, flags));
 			break;
-		r = wait_io(&w);
+		}
+		r = sending_wait(&w);
 		if (r < 0) {
 			errno = -r;
 			break;
@@ -167,10 +197,15 @@ static PARKING int park_sendmmsg(struct coro *me, int fd, struct mmsghdr *vec, u
 EXPORT int sendmmsg(int fd, struct mmsghdr *vec, unsigned n, int flags)
 {
 	struct coro *me = coro_enter();
+	int r;
 
-	if (LIKELY(!me) || (((flags & MSG_DONTWAIT) || !n) && coro_leave(true)))
-		return libc.sendmmsg(fd, vec, n, flags);
 	if (n > IOV_MAX) /* the kernel's limit, too */
 		n = IOV_MAX;
-	return coro_leave(park_sendmmsg(me, fd, vec, n, flags));
+	if (LIKELY(!me) || (((flags & MSG_DONTWAIT) || !n) && coro_leave(true)))
+		r = libc.sendmmsg(fd, vec, n, flags);
+	else
+		r = coro_leave(park_sendmmsg(me, fd, vec, n, flags));
+	for (int i = 0; i < r; i++)
+		note_sent(&vec[i].msg_hdr, 0);
+	return r;
 }

@@ -498,6 +498,11 @@ static void leave_pending(struct coro *co)
 	}
 }
 
+bool sig_is_blocked_by_any(int sig)
+{
+	return counts[sig] > 0;
+}
+
 void sig_count_mask(struct coro *co, int delta)
 {
 	counted += delta;

@@ -34,6 +34,8 @@ void sig_read_kernel_mask(sigset_t *mask);
  * or drops what is pending for co.  Host only, not in handlers. */
 void sig_count_mask(struct coro *co, int delta);
 void sig_apply_mask(void);
+/* Does any coroutine block it?  Host only. */
+bool sig_is_blocked_by_any(int sig);
 /* me's mask as it is now for me, the caller: in a handler it may be more than me->mask. */
 void sig_read_mask(struct coro *me, sigset_t *mask);
 /* Replaces me's mask; *old may be NULL.  Pending signals that it lets through run before it returns, which
