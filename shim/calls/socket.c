@@ -5,11 +5,13 @@
  *   accept   poll(2) first.  Between the two, only somebody else who accepts from the same socket can take the
  *            connection and leave us waiting in the kernel.  Where there may be somebody (FD_SHARED: another
  *            process, a native thread), a thread of the offload pool does the accept.
- *   connect  borrows O_NONBLOCK for the length of the system call.  Its end is asked of a second connect(),
- *            not of SO_ERROR: that leaves the socket as a blocking call leaves it, ready to be tried again.
+ *   connect  borrows O_NONBLOCK for the length of the system call.  Its end is asked of a second connect():
+ *            that leaves the socket as a blocking call leaves it, ready to be tried again.  But on a socket that
+ *            was shut down meanwhile it would begin anew, so streams of IP are asked for their error before.
  *
  * A call that is the plain one after all leaves before it: `(... && coro_leave(true))`.
  */
+#include <limits.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -17,6 +19,7 @@
 #include "fdtab.h"
 #include "libc.h"
 #include "offload.h"
+#include "probe.h"
 #include "raw.h"
 #include "wait.h"
 
@@ -52,6 +55,18 @@ static int wait_for_backlog(struct io_wait *w, int tries)
 	return r ? r : -EAGAIN;
 }
 
+/* The error of a connection that has failed, and the socket as it was before, in the way of the kernel's own wait
+ * (inet_stream_connect()); or 0. */
+static int take_failure(int fd, int family)
+{
+	struct sockaddr none = { .sa_family = AF_UNSPEC };
+	int err = family == AF_INET || family == AF_INET6 ? fd_option(fd, SO_ERROR) : 0;
+
+	if (err)
+		raw3(SYS_connect, fd, &none, sizeof(none));
+	return err;
+}
+
 static PARKING int park_connect(struct coro *me, int fd, const struct sockaddr *addr, socklen_t len)
 {
 	struct io_wait w = { .me = me, .fd = fd, .want = WAIT_WRITE, .why = "connect" };
@@ -69,6 +84,9 @@ static PARKING int park_connect(struct coro *me, int fd, const struct sockaddr *
 			break;
 		if (err)
 			return fail(err == -EAGAIN ? -r : -err);
+		err = take_failure(fd, addr->sa_family);
+		if (err)
+			return fail(err);
 	}
 	if (r < 0)
 		return fail(-r);
@@ -110,12 +128,35 @@ static void run_accept(struct offload_job *job)
 		a->result = -errno;
 }
 
-static void give_address(const struct accept_job *a, struct sockaddr *addr, socklen_t *len)
+/* As the kernel does.  0 or -errno. */
+static int give_address(const struct accept_job *a, struct sockaddr *addr, socklen_t *len)
 {
-	if (!addr || !len)
-		return;
-	memcpy(addr, &a->addr, *len < a->len ? *len : a->len);
+	socklen_t n;
+
+	if (!addr)
+		return 0;
+	if (!mem_is_writable(len, sizeof(*len)))
+		return -EFAULT;
+	n = *len < a->len ? *len : a->len;
+	if (*len > INT_MAX)
+		return -EINVAL;
+	if (!mem_is_writable(addr, n))
+		return -EFAULT;
+	memcpy(addr, &a->addr, n);
 	*len = a->len;
+	return 0;
+}
+
+/* The connection is lost if its address cannot be told. */
+static int with_address(const struct accept_job *a, struct sockaddr *addr, socklen_t *len)
+{
+	int r = a->result < 0 ? a->result : give_address(a, addr, len);
+
+	if (r == 0)
+		return a->result;
+	if (a->result >= 0)
+		raw1(SYS_close, a->result);
+	return fail(-r);
 }
 
 /* Should somebody have been faster, nothing ends this wait but a connection: rare, and it stops nobody else. */
@@ -133,11 +174,9 @@ static int accept_on_worker(struct coro *me, int fd, struct sockaddr *addr, sock
 		free(a);
 		return libc.accept4(fd, (__SOCKADDR_ARG)addr, len, flags);
 	}
-	r = a->result;
-	if (r >= 0)
-		give_address(a, addr, len);
+	r = with_address(a, addr, len);
 	free(a);
-	return r < 0 ? fail(-r) : r;
+	return r;
 }
 
 static bool is_listening(int fd)
@@ -173,12 +212,13 @@ static int park_accept(struct coro *me, int fd, struct sockaddr *addr, socklen_t
 	return r;
 }
 
-/* A timeout is inherited, O_NONBLOCK is not. */
+/* A timeout and a low-water mark are inherited, O_NONBLOCK is not. */
 static int note_accepted(int listener, int fd, int flags)
 {
 	if (fd >= 0)
 		fd_created(fd, FD_SOCKET | (flags & SOCK_NONBLOCK ? FD_NONBLOCK : 0) |
-				       (fd_kind(listener) & (FD_TIMEO | FD_SHARED) ? FD_TIMEO : 0));
+				       (fd_kind(listener) & (FD_TIMEO | FD_SHARED) ? FD_TIMEO : 0) |
+				       (fd_kind(listener) & FD_LOWAT));
 	return fd;
 }
 
@@ -225,6 +265,8 @@ EXPORT int shutdown(int fd, int how)
 	int r = libc.shutdown(fd, how);
 
 	if (r == 0 && how != SHUT_RD)
-		fd_shut_down(fd);
+		fd_shut_down(fd, false);
+	else if (r == 0 && UNLIKELY(sched.main != NULL) && fd_is_unix(fd))
+		fd_shut_down(fd, true); /* its peer may send no more */
 	return r;
 }

@@ -21,15 +21,15 @@
 #define CHUNK 1024
 #define CHUNKS 1024
 
+enum note { NOTE_CLOSING, NOTE_SHUT_DOWN, NOTE_PEERS_SHUT_DOWN, NOTES };
+
 struct chunk {
 	_Atomic unsigned char kind[CHUNK];
 	_Atomic(struct fdrec *) rec[CHUNK];
 	/* Notes to the host (consequence 1): what native threads and signal handlers close or shut down. */
 	_Atomic bool noted;
-	_Atomic uint64_t notes[2][CHUNK / 64];
+	_Atomic uint64_t notes[NOTES][CHUNK / 64];
 };
-
-enum note { NOTE_CLOSING, NOTE_SHUT_DOWN };
 
 /* The first is there from the start: what is tracked before any green thread costs no system call. */
 static struct chunk first_chunk;
@@ -419,15 +419,20 @@ static void wake_writers(struct fdrec *f)
 	}
 }
 
+static void all_look_again(int fd)
+{
+	(void)fd;
+	for (int i = 0; i < CHUNKS; i++)
+		for (int k = 0; k < CHUNK && atomic_load_explicit(&chunks[i], memory_order_acquire); k++)
+			wake_writers(fd_lookup(i * CHUNK + k));
+}
+
 /* Host only.  Under other numbers of the same file there may be writers, too. */
 static void look_again(int fd)
 {
 	wake_writers(fd_lookup(fd));
-	if (!(fd_kind(fd) & FD_SHARED))
-		return;
-	for (int i = 0; i < CHUNKS; i++)
-		for (int k = 0; k < CHUNK && atomic_load_explicit(&chunks[i], memory_order_acquire); k++)
-			wake_writers(fd_lookup(i * CHUNK + k));
+	if (fd_kind(fd) & FD_SHARED)
+		all_look_again(fd);
 }
 
 /* Outermost flag last; the drain clears it first: a note is seen by this drain or by the next. */
@@ -453,11 +458,14 @@ static void act_or_note(int fd, enum note note, void (*act)(int fd))
 		coro_end_moment(was_outside);
 }
 
-void fd_shut_down(int fd)
+void fd_shut_down(int fd, bool peers)
 {
 	if (LIKELY(!sched.main || !chunk_of(fd, false)) || !fd_in_our_process())
 		return;
-	act_or_note(fd, NOTE_SHUT_DOWN, look_again);
+	if (peers)
+		act_or_note(fd, NOTE_PEERS_SHUT_DOWN, all_look_again);
+	else
+		act_or_note(fd, NOTE_SHUT_DOWN, look_again);
 }
 
 void fd_closing(int fd)
@@ -511,6 +519,7 @@ void fd_drain_notes(void)
 			continue;
 		drain_chunk(i, c, NOTE_CLOSING, forget);
 		drain_chunk(i, c, NOTE_SHUT_DOWN, look_again);
+		drain_chunk(i, c, NOTE_PEERS_SHUT_DOWN, all_look_again);
 	}
 }
 
@@ -576,8 +585,8 @@ static void drop_records_and_notes(void)
 
 		for (unsigned k = 0; c && k < CHUNK; k++)
 			drop_record(c, k);
-		for (unsigned k = 0; c && k < 2 * CHUNK / 64; k++)
-			atomic_store(&c->notes[k % 2][k / 2], 0);
+		for (unsigned k = 0; c && k < NOTES * CHUNK / 64; k++)
+			atomic_store(&c->notes[k % NOTES][k / NOTES], 0);
 	}
 	atomic_store(&any_noted, false);
 }

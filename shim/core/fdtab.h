@@ -131,8 +131,9 @@ void fd_note_read(int fd, bool was_short);
  * does nothing in a vfork child. */
 void fd_closing(int fd);
 void fd_closing_range(unsigned first, unsigned last);
-/* fd was shut down for sending: who waits to write looks again, since a unix socket raises no event for it. */
-void fd_shut_down(int fd);
+/* fd was shut down: who waits to write looks again, since a unix socket raises no event for it.  `peers`: also those
+ * on all other sockets, of which one may have this for a peer. */
+void fd_shut_down(int fd, bool peers);
 /* dup and kin: both numbers now share flags.  from != to. */
 void fd_duplicated(int from, int to);
 /* The app changed flags or socket timeouts of fd through us. */
