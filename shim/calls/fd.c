@@ -13,10 +13,10 @@
 #include <string.h>
 #include <sys/stat.h>
 #include "coro.h"
+#include "errand.h"
 #include "evsys.h"
 #include "fdtab.h"
 #include "libc.h"
-#include "offload.h"
 #include "raw.h"
 #include "wait.h"
 
@@ -276,33 +276,6 @@ EXPORT int eventfd(unsigned value, int flags)
 
 /* --- open, which waits for the other end of a FIFO */
 
-/* On the heap: the caller may leave it behind. */
-struct open_job {
-	struct offload_job job;
-	int dir, flags;
-	mode_t mode;
-	int result; /* a descriptor or -errno */
-	char path[];
-};
-
-static void run_open(struct offload_job *job)
-{
-	struct open_job *o = CONTAINER_OF(job, struct open_job, job);
-
-	o->result = libc.openat(o->dir, o->path, o->flags, o->mode);
-	if (o->result == -1)
-		o->result = -errno;
-}
-
-static void abandon_open(struct offload_job *job)
-{
-	struct open_job *o = CONTAINER_OF(job, struct open_job, job);
-
-	if (o->result >= 0)
-		raw1(SYS_close, o->result);
-	free(o);
-}
-
 static bool waits_for_other_end(int dir, const char *path, int flags)
 {
 	int saved = errno;
@@ -317,33 +290,25 @@ static bool waits_for_other_end(int dir, const char *path, int flags)
 	return yes;
 }
 
-#define OPEN_WAIT (WAIT_INTR_RESTART | WAITQ_CANCEL)
-
 /* The rest of a call: it leaves. */
 static int open_on_worker(struct coro *me, int dir, const char *path, int flags, mode_t mode)
 {
-	struct open_job *o = malloc(sizeof(*o) + strlen(path) + 1);
-	int r;
+	struct errand *e = errand_new(strlen(path) + 1);
+	int saved = errno;
+	long r;
 
-	if (!o)
-		return coro_leave(fail(ENOMEM));
-	*o = (struct open_job){
-		.job = { .run = run_open, .abandoned = abandon_open }, .dir = dir, .flags = flags, .mode = mode
-	};
-	strcpy(o->path, path);
-	r = offload_run(me, &o->job, OFFLOAD_LONG, NEVER, OPEN_WAIT, "open");
-	if (r == -ECANCELED)
-		return coro_leave(fail(-coro_ended_early(me)));
-	coro_leave(0);
-	if (r == -EINTR)
-		return fail(EINTR);
-	if (r < 0) { /* no worker to be had */
-		free(o);
-		return libc.openat(dir, path, flags, mode);
-	}
-	r = o->result;
-	free(o);
-	return r < 0 ? fail(-r) : r;
+	if (!e)
+		return (int)coro_leave(fail(ENOMEM));
+	e->call[0] = SYS_openat;
+	e->call[1] = dir;
+	e->call[2] = (long)strcpy(e->data, path);
+	e->call[3] = flags;
+	e->call[4] = mode;
+	r = errand_end(me, e, errand_run(me, e, -1, OFFLOAD_LONG, WAIT_INTR_RESTART | WAITQ_CANCEL, "open"));
+	if (r < 0)
+		return (int)coro_leave(fail((int)-r));
+	errno = saved;
+	return (int)coro_leave(r);
 }
 
 static mode_t mode_of(int flags, va_list ap)
@@ -368,8 +333,7 @@ static int note_opened(int fd)
 }
 
 /* open(2) and kin.  Park: on a FIFO, until the other end is opened.  Pass through: everything else.
- * errno: the kernel's; EINTR as for SA_RESTART, and only while it waits for a FIFO.
- * Differs: an open that was interrupted or cancelled stays behind, and the other end's next open meets it. */
+ * errno: the kernel's; EINTR as for SA_RESTART. */
 EXPORT int open(const char *path, int flags, ...)
 {
 	struct coro *me = parks_in_open(AT_FDCWD, path, flags);

@@ -38,6 +38,7 @@ enum {
 	KEEPS_CARRIER = 4, /* … and greenlets */
 };
 
+struct errand;
 struct fdrec;
 struct seat;
 
@@ -117,6 +118,7 @@ struct coro {
 	struct coro *back_next; /* in the list of those that come back */
 	unsigned char handoffs; /* so often has it been alone, at most */
 
+	struct errand *errand;	     /* that it waits for, if that may be left by a jump out of a handler */
 	struct ucontext_t *ucontext; /* SYNCLESS_SWITCH=ucontext; heap */
 	struct green *green;	     /* NULL for the host's own flow */
 } __attribute__((aligned(64)));

@@ -335,6 +335,7 @@ void fdwait_remove(struct fdwait *w)
 	fd_waiting--;
 }
 
+/* Events never reach one that wants nothing but WAIT_CLOSED. */
 static void fire(struct fdwait *w, short events)
 {
 	struct coro *co = w->co;
@@ -342,7 +343,28 @@ static void fire(struct fdwait *w, short events)
 	w->got = events;
 	w->rec->due_round = sched.round + 1;
 	fdwait_remove(w);
-	coro_ready(co);
+	if (UNLIKELY(w->want == WAIT_CLOSED)) {
+		struct fdguard *g = CONTAINER_OF(w, struct fdguard, wait);
+
+		g->closed(g);
+	} else {
+		coro_ready(co);
+	}
+}
+
+void fd_guard(struct fdguard *g, struct coro *me, int fd)
+{
+	int saved = errno;
+	struct fdrec *f = fd_record(fd);
+
+	errno = saved;
+	if (f)
+		fdwait_add(f, &g->wait, me, WAIT_CLOSED);
+}
+
+void fd_unguard(struct fdguard *g)
+{
+	fdwait_remove(&g->wait);
 }
 
 /* Marks who can go on; returns the events nobody waits for any more.  A reader that waits for this fd

@@ -148,6 +148,17 @@ int fd_serve(int fd, short want, fd_server *serve, void *arg);
 extern int fd_waiting;
 void fdwait_add(struct fdrec *f, struct fdwait *w, struct coro *co, short want);
 void fdwait_remove(struct fdwait *w);
+
+/* A stake in nothing but the end of fd, whatever it is: closed(), which must not park, is called when somebody
+ * is about to close the number, before it can be another's.  The record it is in must stay where it is. */
+struct fdguard {
+	struct fdwait wait;
+	void (*closed)(struct fdguard *);
+};
+/* `closed` is set, the rest zero.  Without effect on a number that is not open. */
+void fd_guard(struct fdguard *g, struct coro *me, int fd);
+void fd_unguard(struct fdguard *g);
+
 /* Called by the loop. */
 short fd_fired(struct fdrec *f, short events);
 /* Has the last one woken for f not had its turn yet?  Then an event that nobody waits for says nothing. */

@@ -17,6 +17,7 @@
  * complete_switch().
  */
 #include "handler.h"
+#include "errand.h"
 #include "fdtab.h"
 #include "greenlet.h"
 #include "handoff.h"
@@ -25,6 +26,8 @@
 #include "sigmask.h"
 #include "sigtable.h"
 #include "switch.h"
+
+#define SA_RESTORER 0x04000000 /* the kernel's word */
 
 /* Handlers that run on the host now, the innermost last; sched.in_handler is their number. */
 struct frame {
@@ -85,6 +88,8 @@ static void abandon(const struct frame *f)
 		waitq_remove(&me->waiter);
 	if (me->fdwait.rec)
 		fdwait_remove(&me->fdwait);
+	if (me->errand)
+		errand_forsake(me);
 	coro_end_wait(me);
 }
 
@@ -146,16 +151,23 @@ static bool is_fault(int sig, const siginfo_t *info)
 				     sig == SIGTRAP || sig == SIGSYS);
 }
 
+#if defined(__x86_64__)
+#define PROGRAM_COUNTER(uc) ((uc)->uc_mcontext.gregs[REG_RIP])
+#else
+#define PROGRAM_COUNTER(uc) ((uc)->uc_mcontext.pc)
+#endif
+
 /* Between the change of stack and of thread pointer in switch_stack() a handler would see one thread's
  * stack with another's storage.  We do the second half here already; done again it changes nothing. */
 static void complete_switch(const ucontext_t *uc)
 {
 #if defined(__x86_64__)
-	uintptr_t pc = (uintptr_t)uc->uc_mcontext.gregs[REG_RIP];
 	uintptr_t sp = (uintptr_t)uc->uc_mcontext.gregs[REG_RSP];
 #else
-	uintptr_t pc = uc->uc_mcontext.pc, sp = uc->uc_mcontext.sp;
+	uintptr_t sp = uc->uc_mcontext.sp;
 #endif
+	uintptr_t pc = (uintptr_t)PROGRAM_COUNTER(uc);
+
 	if (pc - (uintptr_t)switch_stack < 256 && sp == (uintptr_t)sched.current->sp)
 		switch_set_fs(sched.current->fs_base);
 }
@@ -433,16 +445,44 @@ void handler_deliver(struct coro *me, int sig, siginfo_t *info)
 
 /* ---- glibc's own signals (design.md 3b, rule 9) ---- */
 
-static handler_fn *glibc_handlers[2];
+static handler_fn *_Atomic glibc_handlers[2]; /* NULL: it has none yet */
+static _Atomic int being_guarded;	      /* so many take them over now, with all signals blocked */
+
+/* By its address a signal says: end the system call that you are in.  glibc's handler takes no notice of one
+ * that comes so (SI_QUEUE), should it stand alone for a moment. */
+static char break_word;
+
+static bool is_break(int sig, const siginfo_t *info)
+{
+	return sig == GLIBC_CANCEL && info->si_code == SI_QUEUE && info->si_ptr == &break_word;
+}
+
+/* The instructions before the system call, and that itself, to which the counter is put back if the kernel
+ * would make it again.  Behind it there is a result. */
+static void break_call(ucontext_t *uc)
+{
+	uintptr_t pc = (uintptr_t)PROGRAM_COUNTER(uc), begin = (uintptr_t)switch_breakable;
+
+	if (pc >= begin && pc < (uintptr_t)switch_breakable_end)
+		PROGRAM_COUNTER(uc) = (__typeof__(PROGRAM_COUNTER(uc)))(uintptr_t)switch_breakable_out;
+}
 
 /* glibc's handler finds the record it must answer in by the thread pointer; on a seat that is the seat's,
  * whoever runs. */
 static void guard(int sig, siginfo_t *info, void *context)
 {
-	handler_fn *fn = glibc_handlers[sig - GLIBC_CANCEL];
-	const struct seat *seat = sched.main ? handoff_seat_of((int)raw1(SYS_gettid, 0)) : NULL;
+	const struct seat *seat;
+	handler_fn *fn;
 	unsigned long fs;
 
+	if (is_break(sig, info)) {
+		break_call(context);
+		return;
+	}
+	while (!(fn = atomic_load(&glibc_handlers[sig - GLIBC_CANCEL])))
+		if (!atomic_load(&being_guarded))
+			return;
+	seat = sched.main ? handoff_seat_of((int)raw1(SYS_gettid, 0)) : NULL;
 	if (!seat) {
 		fn(sig, info, context);
 		return;
@@ -453,24 +493,58 @@ static void guard(int sig, siginfo_t *info, void *context)
 	switch_set_fs(fs);
 }
 
-static void install_guard(int sig)
+/* In one step with taking glibc's over, which comes and goes as it pleases: it installs its handler for a
+ * cancellation when it is first asked for one. */
+static void put_guard(int sig, struct kernel_action k)
+{
+	struct kernel_action old;
+	uint64_t mask;
+
+	k.handler = guard;
+	k.mask = ~0ull; /* no handler of the application may run on the borrowed thread pointer */
+	raw_block_signals(&mask);
+	atomic_fetch_add(&being_guarded, 1);
+	if (raw4(SYS_rt_sigaction, sig, &k, &old, 8) == 0 && handler_is_real(old.handler) &&
+	    old.handler != guard)
+		atomic_store(&glibc_handlers[sig - GLIBC_CANCEL], old.handler);
+	atomic_fetch_sub(&being_guarded, 1);
+	raw_restore_signals(&mask);
+}
+
+static void install_guard(int sig, bool if_glibc_has_one)
 {
 	struct kernel_action k = { 0 };
 
-	if (raw4(SYS_rt_sigaction, sig, NULL, &k, 8) < 0 || !handler_is_real(k.handler) || k.handler == guard)
+	if (raw4(SYS_rt_sigaction, sig, NULL, &k, 8) < 0 || k.handler == guard)
 		return;
-	glibc_handlers[sig - GLIBC_CANCEL] = k.handler;
-	k.handler = guard;
-	k.mask = ~0ull; /* no handler of the application may run on the borrowed thread pointer */
-	raw4(SYS_rt_sigaction, sig, &k, NULL, 8);
+	if (handler_is_real(k.handler))
+		put_guard(sig, k);
+	else if (!if_glibc_has_one)
+		put_guard(sig, (struct kernel_action){ .flags = SA_SIGINFO | SA_RESTART | SA_RESTORER,
+						       .restorer = switch_sigreturn });
 }
 
 void sig_guard_setxid(void)
 {
-	install_guard(GLIBC_SETXID);
+	install_guard(GLIBC_SETXID, true);
 }
 
 void sig_guard_cancel(void)
 {
-	install_guard(GLIBC_CANCEL);
+	install_guard(GLIBC_CANCEL, true);
+}
+
+void sig_break_call(int tid)
+{
+	siginfo_t info = { .si_signo = GLIBC_CANCEL, .si_code = SI_QUEUE };
+
+	info.si_ptr = &break_word;
+	install_guard(GLIBC_CANCEL, false);
+	raw4(SYS_rt_tgsigqueueinfo, raw1(SYS_getpid, 0), tid, GLIBC_CANCEL, &info);
+}
+
+void handler_after_fork_child(void)
+{
+	atomic_store(&being_guarded, 0);
+	sigtable_after_fork_child();
 }

@@ -25,6 +25,7 @@
 #define IDLE_NS	   (10 * NS_PER_S)
 #define STACK_SIZE (1 << 20) /* libc's resolver keeps its packets and hosts on the stack */
 #define SHORT_MAX  8	     /* where the settings say nothing */
+#define STOP_AGAIN_NS (5 * NS_PER_MS)
 
 enum { JOB_WAITED, JOB_DONE, JOB_LEFT };
 
@@ -217,7 +218,7 @@ static bool is_done(struct offload_job *job)
 static int await_done(struct offload_job *job, deadline_t until, int flags, const char *why)
 {
 	struct waiter *w = waitq_mine(NULL);
-	int r = 0, waited = JOB_WAITED;
+	int r = 0;
 
 	while (r == 0 && !is_done(job)) {
 		waitq_add(w, job);
@@ -226,7 +227,21 @@ static int await_done(struct offload_job *job, deadline_t until, int flags, cons
 		else
 			r = waitq_wait(w, until, flags, why);
 	}
-	return r && atomic_compare_exchange_strong(&job->state, &waited, JOB_LEFT) ? r : 0;
+	return r;
+}
+
+static void stop_and_await(struct offload_job *job, const char *why)
+{
+	do
+		job->stop(job);
+	while (await_done(job, deadline_in(STOP_AGAIN_NS), 0, why) < 0);
+}
+
+bool offload_leave(struct offload_job *job)
+{
+	int waited = JOB_WAITED;
+
+	return !atomic_compare_exchange_strong(&job->state, &waited, JOB_LEFT);
 }
 
 int offload_run(struct coro *me, struct offload_job *job, enum offload_kind kind, deadline_t until, int flags,
@@ -237,7 +252,14 @@ int offload_run(struct coro *me, struct offload_job *job, enum offload_kind kind
 	(void)me;
 	atomic_store(&job->state, JOB_WAITED);
 	r = place(job, kind);
-	return r < 0 ? r : await_done(job, until, flags, why);
+	if (r < 0)
+		return r;
+	r = await_done(job, until, flags, why);
+	if (r < 0 && job->stop)
+		stop_and_await(job, why);
+	else if (r < 0 && offload_leave(job))
+		r = 0; /* it has run in the last moment */
+	return r;
 }
 
 void offload_before_fork(void)

@@ -64,6 +64,10 @@ void sig_guard_setxid(void);
 /* The same for its cancellation signal, after the first libc.pthread_cancel(). */
 void sig_guard_cancel(void);
 
+/* Ends the system call that this kernel thread makes by switch_breakable(), if it does; it may come a moment
+ * too early, so it is to be said again until it has had its effect.  From any thread. */
+void sig_break_call(int tid);
+
 /* tgkill(2), which also reaches green threads (from coroutines only: a native thread cannot look through
  * their ring and gets the kernel's ESRCH).  0 or an error number. */
 int sig_tgkill(int tgid, int tid, int sig);

@@ -263,7 +263,7 @@ void sigtable_reset_if_once(int sig, unsigned flags)
 	raw4(SYS_rt_sigaction, sig, &dfl, NULL, 8);
 }
 
-void handler_after_fork_child(void)
+void sigtable_after_fork_child(void)
 {
 	sigtable_owner = (int)raw1(SYS_getpid, 0);
 	table.lock = (struct rawlock){ 0 };

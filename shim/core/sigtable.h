@@ -28,6 +28,7 @@ bool sigtable_post(struct coro *whose, int sig, const siginfo_t *info);
 bool sigtable_was_caught(struct coro *me, int sig);
 /* SA_RESETHAND.  Not by sig_action(): a vfork child may come here, and errno is not ours. */
 void sigtable_reset_if_once(int sig, unsigned flags);
+void sigtable_after_fork_child(void);
 
 /* handler.c */
 void handler_stub(int sig, siginfo_t *info, void *context);

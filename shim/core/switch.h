@@ -36,6 +36,12 @@ long switch_clone(unsigned long flags, void *frame_sp, int *ptid, int *ctid, uns
 unsigned long switch_read_fs(void);
 void switch_set_fs(unsigned long base);
 void switch_sigreturn(void);
+
+/* The system call call[0] with its arguments, unless *broken is set: the result, or -errno.  A signal handler
+ * that finds the program counter in here, and not at the end, may end it by putting it to `out`: -EINTR. */
+long switch_breakable(const _Atomic int *broken, const long call[7]);
+extern const char switch_breakable_end[], switch_breakable_out[];
+
 void *switch_call_from(void *fn, const void *arg0, long arg1, void *via);
 
 #endif

@@ -163,6 +163,32 @@ switch_set_fs:
 	.cfi_endproc
 	.size	switch_set_fs, . - switch_set_fs
 
+/* long switch_breakable(const _Atomic int *broken, const long call[7]): see switch_x86_64.S. */
+	.globl	switch_breakable
+	.hidden	switch_breakable
+	.type	switch_breakable, @function
+	.globl	switch_breakable_end
+	.hidden	switch_breakable_end
+	.globl	switch_breakable_out
+	.hidden	switch_breakable_out
+switch_breakable:
+	.cfi_startproc
+	mov	x9, x0
+	ldr	x8, [x1]
+	ldp	x2, x3, [x1, #24]
+	ldp	x4, x5, [x1, #40]
+	ldp	x0, x1, [x1, #8]
+	ldr	w9, [x9]
+	cbnz	w9, switch_breakable_out
+	svc	#0
+switch_breakable_end:
+	ret
+switch_breakable_out:
+	mov	x0, #-4				/* EINTR */
+	ret
+	.cfi_endproc
+	.size	switch_breakable, . - switch_breakable
+
 /* The return trampoline of our own signal handlers. */
 	.globl	switch_sigreturn
 	.hidden	switch_sigreturn

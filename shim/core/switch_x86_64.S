@@ -186,6 +186,38 @@ switch_set_fs:
 	.cfi_endproc
 	.size	switch_set_fs, . - switch_set_fs
 
+/* long switch_breakable(const _Atomic int *broken, const long call[7]): the system call, unless *broken, or
+ * -EINTR.  What interrupts it before it has done anything sends it to switch_breakable_out (errand.h), with the
+ * program counter between the two labels: at a system call, the kernel puts it back to where that begins. */
+	.globl	switch_breakable
+	.hidden	switch_breakable
+	.type	switch_breakable, @function
+	.globl	switch_breakable_end
+	.hidden	switch_breakable_end
+	.globl	switch_breakable_out
+	.hidden	switch_breakable_out
+	.p2align 4
+switch_breakable:
+	.cfi_startproc
+	movq	%rdi, %r11
+	movq	(%rsi), %rax
+	movq	8(%rsi), %rdi
+	movq	24(%rsi), %rdx
+	movq	32(%rsi), %r10
+	movq	40(%rsi), %r8
+	movq	48(%rsi), %r9
+	movq	16(%rsi), %rsi
+	cmpl	$0, (%r11)
+	jne	switch_breakable_out
+	syscall
+switch_breakable_end:
+	ret
+switch_breakable_out:
+	movq	$-4, %rax			/* EINTR */
+	ret
+	.cfi_endproc
+	.size	switch_breakable, . - switch_breakable
+
 /* The return trampoline of our own signal handlers (SA_RESTORER). */
 	.globl	switch_sigreturn
 	.hidden	switch_sigreturn
