@@ -143,44 +143,7 @@ EXPORT int dup3(int from, int to, int flags)
 	return r;
 }
 
-/* --- Flags */
-
-/* Whatever the command's argument is, it fits a long, and a command without one ignores it. */
-static int note_fcntl(int fd, int cmd, long arg, int r)
-{
-	if (r < 0)
-		return r;
-	if (cmd == F_SETFL)
-		fd_set_nonblock(fd, arg & O_NONBLOCK);
-	else if (cmd == F_DUPFD || cmd == F_DUPFD_CLOEXEC)
-		fd_duplicated(fd, r);
-	return r;
-}
-
-/* fcntl(2).  Never parks (F_SETLKW blocks the host).  The flags are the program's own at any time. */
-EXPORT int fcntl(int fd, int cmd, ...)
-{
-	va_list ap;
-	long arg;
-
-	va_start(ap, cmd);
-	arg = va_arg(ap, long);
-	va_end(ap);
-	return note_fcntl(fd, cmd, arg, libc.fcntl(fd, cmd, arg));
-}
-EXPORT_ALIAS(__fcntl, fcntl);
-
-/* fcntl64: what a program built with _FILE_OFFSET_BITS=64 calls. */
-EXPORT int fcntl64(int fd, int cmd, ...)
-{
-	va_list ap;
-	long arg;
-
-	va_start(ap, cmd);
-	arg = va_arg(ap, long);
-	va_end(ap);
-	return note_fcntl(fd, cmd, arg, libc.fcntl64(fd, cmd, arg));
-}
+/* --- Flags.  fcntl is in filelocks.c. */
 
 /* ioctl(2).  Never parks. */
 EXPORT int ioctl(int fd, unsigned long request, ...)

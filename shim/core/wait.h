@@ -32,6 +32,13 @@ static inline int wait_flags_for(deadline_t until)
 	return until == NEVER ? WAIT_INTR_RESTART : WAIT_INTR_ALWAYS;
 }
 
+/* For calls that block and are no cancellation points (flock, semop): of those who may want to end the wait of
+ * a coroutine, pthread_cancel() of a thread is not one. */
+static inline int wait_flag_of_no_cancellation_point(const struct coro *me)
+{
+	return me->is_routine || me->carrier || me->has_limit ? WAITQ_CANCEL : 0;
+}
+
 /* Parks until f is ready for `want` (WAIT_READ or WAIT_WRITE).  0: try the call again (ready, or spurious);
  * -EBADF: closed meanwhile; -ETIMEDOUT; -EINTR; -ENOMEM, -EMFILE.  f may be gone after any return but 0. */
 int wait_fd(struct coro *me, struct fdrec *f, short want, deadline_t until, int flags, const char *why);
