@@ -3,10 +3,10 @@
 """The blocking watch: who keeps all others waiting is named, once.
 
 Each case is a process of its own that waits in C code, in ways that nobody can
-take the place of: a system call by an inline instruction, a call of libc that
-is not ours, a loop.  It is let go when its report has been read, so nothing
-here depends on time.  Where nothing may be told, the watch's own thread
-shows, by how often it has slept, that it has looked.
+take the place of: a system call by an inline instruction, a loop.  It is let go
+when its report has been read, so nothing here depends on time.  Where nothing
+may be told, the watch's own thread shows, by how often it has slept, that it
+has looked.
 
 Without the preload the same programs run and nobody tells anything.
 """
@@ -29,14 +29,13 @@ WATCH_MS = 50
 LIBRARY = CALL + r'''
 #include <fcntl.h>
 #include <stdlib.h>
-#include <sys/ipc.h>
-#include <sys/msg.h>
+#include <sys/sem.h>
 
-int slow_receive(int queue)
+int slow_take(int set)
 {
-	struct { long type; char text[1]; } message;
+	struct sembuf op = { 0, -1, 0 };
 
-	return (int)msgrcv(queue, &message, 1, 0, 0) + 1;
+	return (int)inline_call(SYS_semop, set, (long)&op, 1);
 }
 
 __attribute__((constructor)) static void slow_start(void)
@@ -55,7 +54,7 @@ PROGRAM = r'''
 #include <unistd.h>
 
 long slow_read(int fd);
-int slow_receive(int queue);
+int slow_take(int set);
 void compute(volatile char *until);
 
 static char **words;
@@ -71,8 +70,8 @@ static void *stuck_thread(void *unused)
 {
 	if (!strcmp(words[1], "read"))
 		slow_read(open(words[2], O_RDWR));
-	else if (!strcmp(words[1], "receive"))
-		slow_receive(atoi(words[2]));
+	else if (!strcmp(words[1], "take"))
+		slow_take(atoi(words[2]));
 	else
 		compute(mmap(NULL, 1, PROT_READ, MAP_SHARED, open(words[2], O_RDONLY), 0));
 	return unused;
@@ -252,27 +251,27 @@ thread.join()
         process = self.script('''
 library.slow_read(fifo) # first
 library.slow_read(fifo) # second
-library.slow_receive(int(sys.argv[4])) # third
-''', str(self.make_queue()))
+library.slow_take(int(sys.argv[4])) # third
+''', str(self.make_semaphore()))
         self.assert_told(process.lines(2), self.system_call(), '# first', '<module>')
         self.release()
         self.assert_told(process.lines(2), self.system_call(), '# second', '<module>')
         self.release()
-        self.assert_told(process.lines(2), self.system_call('msgrcv', r'libwatched\.so slow_receive', False),
+        self.assert_told(process.lines(2), self.system_call('semop', r'libwatched\.so slow_take', False),
                          '# third', '<module>')
-        self.send()
+        self.give()
         self.assertEqual(process.end(), '')
 
-    def make_queue(self):
+    def make_semaphore(self):
         self.libc = ctypes.CDLL(None, use_errno=True)
-        self.queue = self.libc.msgget(0, 0o600)
-        self.assertGreaterEqual(self.queue, 0, os.strerror(ctypes.get_errno()))
-        self.addCleanup(self.libc.msgctl, self.queue, 0, None)  # IPC_RMID
-        return self.queue
+        self.set = self.libc.semget(0, 1, 0o600)
+        self.assertGreaterEqual(self.set, 0, os.strerror(ctypes.get_errno()))
+        self.addCleanup(self.libc.semctl, self.set, 0, 0)  # IPC_RMID
+        return self.set
 
-    def send(self):
-        message_type = (1).to_bytes(ctypes.sizeof(ctypes.c_long), sys.byteorder)
-        self.assertEqual(self.libc.msgsnd(self.queue, message_type + b'x', 1, 0), 0)
+    def give(self):
+        operation = (ctypes.c_short * 3)(0, 1, 0)
+        self.assertEqual(self.libc.semop(self.set, operation, 1), 0)
 
     def test_computing_without_the_gil(self):
         process = self.script('''
@@ -361,10 +360,10 @@ library.slow_read(fifo)
         self.assert_told(process.lines(1), self.system_call())
         self.release()
         self.assertEqual(process.end(), '')
-        process = self.run_program('receive', str(self.make_queue()))
+        process = self.run_program('take', str(self.make_semaphore()))
         self.assert_told(process.lines(1),
-                         self.system_call('msgrcv', r'libwatched\.so slow_receive', False))
-        self.send()
+                         self.system_call('semop', r'libwatched\.so slow_take', False))
+        self.give()
         self.assertEqual(process.end(), '')
 
     def test_computing_program(self):
