@@ -11,6 +11,7 @@
 #define SYNCLESS_LIBC_H
 
 #include "base.h"
+#include <aio.h>
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <grp.h>
