@@ -8,6 +8,8 @@
  *   what refuses that          poll(2) first, then the plain call, cut to what poll's word is good for
  *   files, /dev/null           the plain call: they never say EAGAIN
  *
+ *   files, if SYNCLESS_FILES says so   by a worker (transfer.h)
+ *
  * A blocking write is over when all is written; what comes after its first bytes (an error, a signal, a
  * timeout) makes it return their count.
  */
@@ -23,6 +25,7 @@
 #include "libc.h"
 #include "raw.h"
 #include "sending.h"
+#include "transfer.h"
 #include "wait.h"
 
 static ssize_t negative_errno(ssize_t r)
@@ -169,11 +172,25 @@ static PARKING ssize_t park_read(struct coro *me, int fd, const struct iovec *io
 	return r;
 }
 
+static PARKING ssize_t transfer(struct coro *me, bool writes, int fd, const struct iovec *iov, int n,
+				const char *why)
+{
+	int saved = errno;
+	long r = transfer_of_file(me, &(struct transfer){ writes, fd, iov, n, -1, 0, why });
+
+	if (r < 0)
+		return fail((int)-r);
+	errno = saved;
+	return r;
+}
+
 /* The rest of a call: it leaves.  Before a plain call, for the disk may be slow. */
 static PARKING ssize_t read_one(struct coro *me, int fd, void *buf, size_t len, const char *why)
 {
 	struct iovec iov = { buf, len };
 
+	if (len && transfer_offloads(fd))
+		return coro_leave(transfer(me, false, fd, &iov, 1, why));
 	if ((!len || fd_never_waits(fd_kind(fd))) && coro_leave(true))
 		return libc.read(fd, buf, len);
 	return coro_leave(park_read(me, fd, &iov, 1, why));
@@ -218,6 +235,8 @@ EXPORT ssize_t readv(int fd, const struct iovec *iov, int n)
 {
 	struct coro *me = enter(fd);
 
+	if (UNLIKELY(me && n > 0 && n <= IOV_MAX) && transfer_offloads(fd))
+		return coro_leave(transfer(me, false, fd, iov, n, "readv"));
 	if (LIKELY(!me) || ((n <= 0 || n > IOV_MAX || fd_never_waits(fd_kind(fd))) && coro_leave(true)))
 		return libc.readv(fd, iov, n);
 	return coro_leave(park_read(me, fd, iov, n, "readv"));
@@ -385,6 +404,8 @@ static PARKING ssize_t write_one(struct coro *me, int fd, const void *buf, size_
 	struct iovec iov = { (void *)buf, len };
 	int kind = fd_kind(fd);
 
+	if (len && transfer_offloads(fd))
+		return coro_leave(transfer(me, true, fd, &iov, 1, why));
 	if ((fd_never_waits(kind) || (!len && (kind & FD_KIND_MASK) != FD_SOCKET)) && coro_leave(true))
 		return libc.write(fd, buf, len);
 	return coro_leave(park_write(me, fd, &iov, 1, why));
@@ -416,6 +437,8 @@ EXPORT ssize_t writev(int fd, const struct iovec *iov, int n)
 {
 	struct coro *me = enter(fd);
 
+	if (UNLIKELY(me && n > 0 && n <= IOV_MAX) && transfer_offloads(fd))
+		return coro_leave(transfer(me, true, fd, iov, n, "writev"));
 	if (LIKELY(!me) || ((n <= 0 || n > IOV_MAX || fd_never_waits(fd_kind(fd))) && coro_leave(true)))
 		return libc.writev(fd, iov, n);
 	return coro_leave(park_write(me, fd, iov, n, "writev"));

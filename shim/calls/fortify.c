@@ -28,6 +28,8 @@ int __open64_2(const char *path, int flags);
 int __openat_2(int dir, const char *path, int flags);
 int __openat64_2(int dir, const char *path, int flags);
 mqd_t __mq_open_2(const char *name, int flags);
+ssize_t __pread_chk(int fd, void *buf, size_t len, off_t offset, size_t room);
+ssize_t __pread64_chk(int fd, void *buf, size_t len, off64_t offset, size_t room);
 
 EXPORT ssize_t __recv_chk(int fd, void *buf, size_t len, size_t room, int flags)
 {
@@ -49,6 +51,20 @@ EXPORT ssize_t __read_chk(int fd, void *buf, size_t len, size_t room)
 	if (len > room)
 		__chk_fail();
 	return read(fd, buf, len);
+}
+
+EXPORT ssize_t __pread_chk(int fd, void *buf, size_t len, off_t offset, size_t room)
+{
+	if (len > room)
+		__chk_fail();
+	return pread(fd, buf, len, offset);
+}
+
+EXPORT ssize_t __pread64_chk(int fd, void *buf, size_t len, off64_t offset, size_t room)
+{
+	if (len > room)
+		__chk_fail();
+	return pread64(fd, buf, len, offset);
 }
 
 EXPORT int __poll_chk(struct pollfd *fds, nfds_t n, int timeout_ms, size_t room)

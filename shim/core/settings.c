@@ -118,6 +118,8 @@ void settings_read(char **env)
 	settings.chaos_handoff =
 		read_choice(env, "SYNCLESS_CHAOS", (const char *const[]){ "none", "handoff", NULL });
 	read_number(env, "SYNCLESS_WATCH_MS", 0, 60000, &settings.watch_ms);
+	settings.offload_files =
+		read_choice(env, "SYNCLESS_FILES", (const char *const[]){ "plain", "offload", NULL });
 	read_number(env, "SYNCLESS_OFFLOAD_THREADS", 1, 1024, &settings.offload_threads);
 	if ((text = lookup(env, "SYNCLESS_INHERIT")) && !strcmp(text, "0"))
 		drop_from_preload(env);

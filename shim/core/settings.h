@@ -24,6 +24,7 @@ struct settings {
 	bool chaos_handoff;	    /* SYNCLESS_CHAOS=handoff */
 	int watch_ms;		    /* SYNCLESS_WATCH_MS; 0: no watch */
 	int offload_threads;	    /* SYNCLESS_OFFLOAD_THREADS */
+	bool offload_files;	    /* SYNCLESS_FILES=offload */
 	enum backend backend;	    /* SYNCLESS_BACKEND */
 };
 extern struct settings settings;

@@ -93,6 +93,10 @@ def spare_hosts():
     return _kernel_threads().count('syncless-host')
 
 
+def offload_workers():
+    return _kernel_threads().count('syncless-offload'[:15])
+
+
 @contextlib.contextmanager
 def handler(signum, function):
     old = signal.signal(signum, function)
