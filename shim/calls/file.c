@@ -20,6 +20,7 @@
 #include <sys/sysmacros.h>
 #include <termios.h>
 #include "coro.h"
+#include "errand.h"
 #include "fdtab.h"
 #include "iov.h"
 #include "libc.h"
@@ -538,4 +539,45 @@ EXPORT ssize_t sendfile64(int out, int in, off64_t *offset, size_t count)
 {
 	_Static_assert(sizeof(off_t) == sizeof(off64_t), "one body for both");
 	return sendfile(out, in, (off_t *)offset, count);
+}
+
+/* --- tcdrain. */
+
+static long drain_by_worker(struct coro *me, int fd)
+{
+	struct errand *e = errand_new(0);
+
+	if (!e)
+		return -ENOMEM;
+	e->call[0] = SYS_ioctl;
+	e->call[1] = fd;
+	e->call[2] = TCSBRK;
+	e->call[3] = 1;
+	return errand_end(me, e,
+			  errand_run(me, e, fd, OFFLOAD_LONG, WAIT_INTR_RESTART | WAITQ_CANCEL, "tcdrain"));
+}
+
+/* Is there output that has not left yet? */
+static bool has_output(int fd)
+{
+	int queued = 0;
+
+	return raw3(SYS_ioctl, fd, TIOCOUTQ, &queued) == 0 && queued > 0;
+}
+
+/* tcdrain(3).  Parks: until all output is transmitted.  Passes through: no output is queued.
+ * errno: the kernel's; EINTR as for SA_RESTART; EBADF if closed while parked. */
+EXPORT int tcdrain(int fd)
+{
+	struct coro *me = coro_enter();
+	int saved = errno;
+	long r;
+
+	if (LIKELY(!me) || (!has_output(fd) && coro_leave(true)))
+		return libc.tcdrain(fd);
+	r = drain_by_worker(me, fd);
+	if (r < 0)
+		return (int)coro_leave(fail((int)-r));
+	errno = saved;
+	return (int)coro_leave(0);
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Vectors and offsets on files, pipes and sockets.
+ * Vectors and offsets on files, pipes and sockets; tcdrain.
  */
 #include "diff/file_cases.h"
+#include <termios.h>
 
 /* --- Pipes and sockets */
 
@@ -219,4 +220,22 @@ CASE_THREADS(preadv2_interrupted)
 	}
 	R(write(ends[1], "x", 1));
 	drain(from, 1);
+}
+
+/* --- Terminals */
+
+CASE(tcdrain_of_nothing)
+{
+	int master = posix_openpt(O_RDWR | O_NOCTTY), slave, ends[2];
+
+	CHECK(master != -1);
+	CHECK_EQ(grantpt(master), 0);
+	CHECK_EQ(unlockpt(master), 0);
+	slave = open(ptsname(master), O_RDWR | O_NOCTTY | O_CLOEXEC);
+	R(tcdrain(slave));
+	R(write(slave, "x", 1));
+	R(tcdrain(slave));
+	make_pipe(ends);
+	R(tcdrain(ends[0]));
+	R(tcdrain(999));
 }
