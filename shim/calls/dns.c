@@ -4,9 +4,6 @@
  * thread of the pool (thread), which is also where the core sends what only libc can do; or libc at once (libc), which
  * blocks all.
  *
- * On a worker what the caller gave is copied, and the answer is made on the heap: a caller that is cancelled leaves the
- * job behind, which then frees itself.  Where no worker can be had the call is made at once and blocks.
- *
  * What needs no lookup is libc's in any case: numeric names, and whatever it refuses without looking.
  */
 #include <arpa/inet.h>
@@ -15,48 +12,9 @@
 #include "coro.h"
 #include "hostent.h"
 #include "libc.h"
+#include "lookup.h"
 #include "namedb.h"
-#include "offload.h"
 #include "settings.h"
-
-/* What each lookup starts with.  run() leaves the result in it, and the worker's errno and h_errno. */
-struct lookup {
-	struct offload_job job;
-	int result;
-	int err;
-	int thread_herr; /* NO_WORD: libc has not touched it */
-};
-
-#define NO_WORD (-77)
-
-static void note_errors(struct lookup *l)
-{
-	l->err = errno;
-	l->thread_herr = h_errno;
-}
-
-static void free_job(struct offload_job *job)
-{
-	free(job);
-}
-
-/* Runs it on a worker, or here if there is none.  0: it is the caller's again.  Else an error number: the caller was
- * ended early and has lost it. */
-static int run_lookup(struct coro *me, struct lookup *l, const char *why)
-{
-	int r = offload_run(me, &l->job, OFFLOAD_SHORT, NEVER, WAITQ_CANCEL, why);
-
-	if (r == -ECANCELED)
-		return -coro_ended_early(me);
-	if (r < 0) {
-		coro_leave(0); /* it may take long, and modules of libc's make calls of ours */
-		l->job.run(&l->job);
-		coro_host();
-	}
-	if (l->thread_herr != NO_WORD)
-		h_errno = l->thread_herr;
-	return 0;
-}
 
 /* getaddrinfo */
 
@@ -130,9 +88,9 @@ static void run_addr(struct offload_job *job)
 {
 	struct addr_lookup *a = CONTAINER_OF(job, struct addr_lookup, l.job);
 
-	h_errno = NO_WORD;
+	lookup_begins(&a->l);
 	a->l.result = libc.getaddrinfo(a->node, a->service, a->has_hints ? &a->hints : NULL, &a->found);
-	note_errors(&a->l);
+	lookup_ends(&a->l);
 }
 
 static void abandon_addr(struct offload_job *job)
@@ -171,7 +129,7 @@ static int addrinfo_by_worker(struct coro *me, const char *node, const char *ser
 
 	if (!a)
 		return EAI_MEMORY;
-	r = run_lookup(me, &a->l, "getaddrinfo");
+	r = lookup_run(me, &a->l, WAITQ_CANCEL, "getaddrinfo");
 	if (r) {
 		errno = r;
 		return EAI_SYSTEM;
@@ -217,10 +175,10 @@ static void run_name(struct offload_job *job)
 {
 	struct name_lookup *n = CONTAINER_OF(job, struct name_lookup, l.job);
 
-	h_errno = NO_WORD;
+	lookup_begins(&n->l);
 	n->l.result = libc.getnameinfo((struct sockaddr *)&n->addr, n->addr_len, n->host, n->host_len,
 				       n->service, n->service_len, n->flags);
-	note_errors(&n->l);
+	lookup_ends(&n->l);
 }
 
 static struct name_lookup *name_lookup(const struct sockaddr *addr, socklen_t addr_len, bool host,
@@ -231,7 +189,7 @@ static struct name_lookup *name_lookup(const struct sockaddr *addr, socklen_t ad
 	if (!n)
 		return NULL;
 	n->l.job.run = run_name;
-	n->l.job.abandoned = free_job;
+	n->l.job.abandoned = lookup_free;
 	memcpy(&n->addr, addr, addr_len);
 	n->addr_len = addr_len;
 	n->host_len = host_len;
@@ -250,7 +208,7 @@ static int nameinfo_by_worker(struct coro *me, const struct sockaddr *addr, sock
 
 	if (!n)
 		return EAI_MEMORY;
-	r = run_lookup(me, &n->l, "getnameinfo");
+	r = lookup_run(me, &n->l, WAITQ_CANCEL, "getnameinfo");
 	if (r) {
 		errno = r;
 		return EAI_SYSTEM;
@@ -359,9 +317,7 @@ struct host_lookup {
 	struct hostent ent, *found;
 	int herr;
 	bool grows; /* the buffer is ours: larger until the answer fits */
-	char *buf;
-	size_t buf_len;
-	void *memory; /* that buf lies in */
+	struct lookup_room room;
 	char text[];
 };
 
@@ -371,38 +327,28 @@ static int ask(struct host_lookup *h)
 	int *herr = &h->herr;
 
 	if (!q->name)
-		return libc.gethostbyaddr_r(q->addr, q->addr_len, q->family, &h->ent, h->buf, h->buf_len,
+		return libc.gethostbyaddr_r(q->addr, q->addr_len, q->family, &h->ent, h->room.buf, h->room.len,
 					    &h->found, herr);
 	if (q->family)
-		return libc.gethostbyname2_r(q->name, q->family, &h->ent, h->buf, h->buf_len, &h->found, herr);
-	return libc.gethostbyname_r(q->name, &h->ent, h->buf, h->buf_len, &h->found, herr);
-}
-
-static bool grow(struct host_lookup *h)
-{
-	void *bigger = realloc(h->memory, h->buf_len * 2);
-
-	if (!bigger)
-		return false;
-	h->memory = h->buf = bigger;
-	h->buf_len *= 2;
-	return true;
+		return libc.gethostbyname2_r(q->name, q->family, &h->ent, h->room.buf, h->room.len, &h->found,
+					     herr);
+	return libc.gethostbyname_r(q->name, &h->ent, h->room.buf, h->room.len, &h->found, herr);
 }
 
 static void run_host(struct offload_job *job)
 {
 	struct host_lookup *h = CONTAINER_OF(job, struct host_lookup, l.job);
 
-	h_errno = NO_WORD;
+	lookup_begins(&h->l);
 	do
 		h->l.result = ask(h);
-	while (h->l.result == ERANGE && h->grows && grow(h));
-	note_errors(&h->l);
+	while (h->l.result == ERANGE && h->grows && lookup_room_grow(&h->room));
+	lookup_ends(&h->l);
 }
 
 static void free_host(struct host_lookup *h)
 {
-	free(h->memory);
+	free(h->room.memory);
 	free(h);
 }
 
@@ -411,16 +357,15 @@ static void abandon_host(struct offload_job *job)
 	free_host(CONTAINER_OF(job, struct host_lookup, l.job));
 }
 
-/* libc aligns what it puts into the buffer by address: `like` says how the caller's lies. */
+/* `like`: the caller's buffer. */
 static struct host_lookup *host_lookup(const struct host_query *q, const char *like, size_t buf_len)
 {
-	size_t size = q->name ? strlen(q->name) + 1 : q->addr_len, shift = (uintptr_t)like % 16;
+	size_t size = q->name ? strlen(q->name) + 1 : q->addr_len;
 	struct host_lookup *h = calloc(1, sizeof(*h) + size);
 
 	if (!h)
 		return NULL;
-	h->memory = malloc(buf_len + shift);
-	if (!h->memory) {
+	if (!lookup_room_make(&h->room, like, buf_len)) {
 		free(h);
 		return NULL;
 	}
@@ -432,35 +377,16 @@ static struct host_lookup *host_lookup(const struct host_query *q, const char *l
 		h->q.name = h->text;
 	else
 		h->q.addr = h->text;
-	h->buf = (char *)h->memory + shift;
-	h->buf_len = buf_len;
 	return h;
-}
-
-/* What pointed into the job's buffer points to the same place in the caller's copy of it. */
-static char *moved(const struct host_lookup *h, char *to, void *p)
-{
-	uintptr_t offset = (uintptr_t)p - (uintptr_t)h->buf;
-
-	return offset < h->buf_len ? to + offset : p;
-}
-
-static void move_list(const struct host_lookup *h, char *to, char ***list)
-{
-	if (!*list)
-		return;
-	*list = (char **)(void *)moved(h, to, *list);
-	for (char **p = *list; *p; p++)
-		*p = moved(h, to, *p);
 }
 
 static void move_answer(struct host_lookup *h, struct hostent *ent, char *buf)
 {
-	memcpy(buf, h->buf, h->buf_len);
+	memcpy(buf, h->room.buf, h->room.len);
 	*ent = h->ent;
-	ent->h_name = moved(h, buf, ent->h_name);
-	move_list(h, buf, &ent->h_aliases);
-	move_list(h, buf, &ent->h_addr_list);
+	ent->h_name = lookup_moved(&h->room, buf, ent->h_name);
+	lookup_move_list(&h->room, buf, &ent->h_aliases);
+	lookup_move_list(&h->room, buf, &ent->h_addr_list);
 }
 
 static int host_by_worker_r(struct coro *me, const struct host_query *q, struct hostent *ent, char *buf,
@@ -473,7 +399,7 @@ static int host_by_worker_r(struct coro *me, const struct host_query *q, struct 
 		*herr = NETDB_INTERNAL;
 		return errno = ENOMEM;
 	}
-	r = run_lookup(me, &h->l, why);
+	r = lookup_run(me, &h->l, WAITQ_CANCEL, why);
 	if (r) {
 		*herr = NETDB_INTERNAL;
 		return errno = r;
@@ -547,7 +473,7 @@ static struct hostent *host_by_worker(struct coro *me, const struct host_query *
 		return NULL;
 	}
 	h->grows = true;
-	r = run_lookup(me, &h->l, why);
+	r = lookup_run(me, &h->l, WAITQ_CANCEL, why);
 	if (r) {
 		h_errno = NETDB_INTERNAL;
 		errno = r;
@@ -557,8 +483,8 @@ static struct hostent *host_by_worker(struct coro *me, const struct host_query *
 		void *old = the_memory;
 
 		the_answer = h->ent;
-		the_memory = h->memory;
-		h->memory = old;
+		the_memory = h->room.memory;
+		h->room.memory = old;
 		found = &the_answer;
 	} else {
 		h_errno = h->herr;
