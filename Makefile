@@ -66,7 +66,7 @@ TEST_SRC_CXX = $(if $(shell command -v $(CXX)),$(sort $(wildcard tests/calls/*.c
 TEST_PROGRAMS = $(patsubst %,$(BUILD)/%,$(basename $(TEST_SRC) $(TEST_SRC_CXX)))
 
 FUZZ_TARGETS = hosts conf answer
-FUZZ_SRC = $(patsubst %,shim/core/%.c,hosts dnsconf dnsanswer found textfile)
+FUZZ_SRC = $(patsubst %,shim/core/%.c,hosts dnsconf dnsanswer found nssconf textfile)
 
 SERVICES = scripts/services run mariadb postgres redis --
 

@@ -8,7 +8,7 @@
  * or buried, with all signals blocked, so the two exclude each other; nor a hand-off in between. initgroups()
  * is made of two halves: what it asks the NSS modules must not be asked in somebody else's name.
  *
- * Contract of all: never park but to come back (nor does an NSS module that initgroups calls).  Pass through:
+ * Contract of all: never park but to come back (initgroups: as getgrouplist).  Pass through:
  * while no thread of the process has been green, in native threads, and in vfork children. errno: the
  * kernel's.  No difference.
  */
@@ -151,7 +151,7 @@ EXPORT int setgroups(size_t n, const gid_t *groups)
 
 #define GROUPS_MAX 65536 /* the kernel's NGROUPS_MAX */
 
-/* The groups of `user`, told by NSS modules, who are code of the program's kind and run as the caller. */
+/* The groups of `user`, told by NSS modules. */
 static int groups_of(const char *user, gid_t group, gid_t **groups)
 {
 	int n = 64, room;
@@ -169,25 +169,23 @@ static int groups_of(const char *user, gid_t group, gid_t **groups)
 	return -1;
 }
 
-static PARKING int set_groups_of(struct coro *me, const char *user, gid_t group)
+static void free_groups(gid_t **groups)
 {
-	gid_t *groups;
-	int n, r;
+	free(*groups);
+}
 
-	me->no_park++;
-	n = groups_of(user, group, &groups);
-	me->no_park--;
-	r = n < 0 ? -1 : setgroups((size_t)n, groups);
-	free(groups);
-	return r;
+static PARKING int set_groups_of(const char *user, gid_t group)
+{
+	gid_t *groups __attribute__((cleanup(free_groups))) = NULL;
+	int n = groups_of(user, group, &groups);
+
+	return n < 0 ? -1 : setgroups((size_t)n, groups);
 }
 
 /* initgroups(3) */
 EXPORT int initgroups(const char *user, gid_t group)
 {
-	struct coro *me = coro_self;
-
-	if (LIKELY(!me) || raw1(SYS_getpid, 0) != sched.host_pid)
+	if (LIKELY(!coro_self) || raw1(SYS_getpid, 0) != sched.host_pid)
 		return libc.initgroups(user, group);
-	return set_groups_of(me, user, group);
+	return set_groups_of(user, group);
 }

@@ -81,3 +81,17 @@ ssize_t ares_sys_writev(int fd, const struct iovec *parts, int n)
 	(void)fd, (void)parts, (void)n;
 	return fail(EBADF);
 }
+
+struct servent *ares_sys_getservbyname(const char *name, const char *proto)
+{
+	(void)name, (void)proto;
+	return NULL;
+}
+
+int ares_sys_getservbyport_r(int port, const char *proto, struct servent *entry, char *buf, size_t len,
+			     struct servent **found)
+{
+	(void)port, (void)proto, (void)entry, (void)buf, (void)len;
+	*found = NULL;
+	return ENOENT;
+}

@@ -6,8 +6,21 @@
  */
 #include "fuzz.h"
 #include "dnsconf.h"
+#include "nssconf.h"
 
 enum { PARTS_END = 0xff };
+
+/* nsswitch.conf has more readers than one. */
+static void parse_databases(const uint8_t *data, size_t size)
+{
+	char *text = text_of(data, size);
+	struct nssconf conf = { 0 };
+
+	nssconf_parse(&conf, text, size);
+	for (int i = 0; i < NSS_DATABASES; i++)
+		HOLDS(conf.given[i] || !conf.local[i]);
+	free(text);
+}
 
 static void parse_part(struct dnsconf *conf, int kind, const uint8_t *data, size_t size)
 {
@@ -24,6 +37,8 @@ static void parse_part(struct dnsconf *conf, int kind, const uint8_t *data, size
 	else if (kind == 's')
 		HOLDS(dnsconf_set_search(conf, text) == 0);
 	free(text);
+	if (kind == 'n')
+		parse_databases(data, size);
 }
 
 static void check(const struct dnsconf *conf)

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Many who wait at once, in libc's own functions: for a name server, for a module of NSS, for the log daemon.
+ * test_waits.py runs one of these at a time, plainly and preloaded, where nothing is handed off: whoever does not
+ * park stops the process.  Its server is that of lives.c; libnss_fake.so asks at GATE, which is ours.
+ */
+#include "calls/blocked.h"
+#include <grp.h>
+#include <pwd.h>
+#include <sys/un.h>
+
+#define CROWD 10
+#define GATE "/mnt/lookups/gate"
+
+/* --- The module */
+
+static int gate;
+
+static void make_gate(void)
+{
+	struct sockaddr_un at = { .sun_family = AF_UNIX, .sun_path = GATE };
+
+	unlink(GATE);
+	gate = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	CHECK_EQ(bind(gate, (struct sockaddr *)&at, sizeof(at)), 0);
+	CHECK_EQ(listen(gate, CROWD), 0);
+}
+
+static void *user_r(void *arg)
+{
+	struct passwd pw, *found;
+	char buf[1000], name[32];
+
+	snprintf(name, sizeof(name), "slow%d", (int)(intptr_t)arg);
+	CHECK_EQ(getpwnam_r(name, &pw, buf, sizeof(buf), &found), 0);
+	CHECK(found == &pw && !strcmp(pw.pw_name, name));
+	CHECK_EQ(pw.pw_uid, 7000 + (uid_t)(intptr_t)arg);
+	return arg;
+}
+
+static void *user(void *arg)
+{
+	struct passwd *pw = getpwnam("slow3");
+
+	CHECK(pw && !strcmp(pw->pw_name, "slow3"));
+	CHECK_EQ(pw->pw_uid, 7003);
+	return arg;
+}
+
+static void *groups(void *arg)
+{
+	gid_t list[8];
+	int n = 8;
+
+	CHECK_EQ(getgrouplist("slow4", 5, list, &n), 2);
+	CHECK_EQ(list[0] + list[1], 5 + 7777);
+	return arg;
+}
+
+static void let_pass(int n)
+{
+	int fds[CROWD];
+
+	for (int i = 0; i < n; i++)
+		CHECK((fds[i] = accept(gate, NULL, NULL)) >= 0);
+	for (int i = 0; i < n; i++)
+		CHECK_EQ(close(fds[i]), 0);
+}
+
+static void users(void)
+{
+	pthread_t t[CROWD];
+
+	make_gate();
+	for (int i = 0; i < CROWD; i++)
+		t[i] = start(user_r, (void *)(intptr_t)i);
+	let_pass(CROWD);
+	for (int i = 0; i < CROWD; i++)
+		finish(t[i]);
+	t[0] = start(user, NULL);
+	let_pass(1);
+	finish(t[0]);
+	t[0] = start(groups, NULL);
+	let_pass(1);
+	finish(t[0]);
+}
+
+static void users_cancelled(void)
+{
+	pthread_t t[3] = { start(user_r, (void *)1), start(user, NULL), start(groups, NULL) };
+	int fds[3];
+
+	make_gate();
+	for (int i = 0; i < 3; i++)
+		CHECK((fds[i] = accept(gate, NULL, NULL)) >= 0);
+	for (int i = 0; i < 3; i++)
+		CHECK_EQ(pthread_cancel(t[i]), 0);
+	for (int i = 0; i < 3; i++)
+		CHECK_EQ(close(fds[i]), 0);
+	for (int i = 0; i < 3; i++)
+		finish(t[i]);
+	users();
+}
+
+int main(int argc, char **argv)
+{
+	static const struct {
+		const char *name;
+		void (*fn)(void);
+	} ways[] = {
+		{ "users", users },
+		{ "users_cancelled", users_cancelled },
+	};
+
+	CHECK_EQ(argc, 2);
+	for (size_t i = 0; i < sizeof(ways) / sizeof(*ways); i++) {
+		if (!strcmp(argv[1], ways[i].name)) {
+			ways[i].fn();
+			CHECK_VERIFY();
+			printf("%s done\n", argv[1]);
+			return 0;
+		}
+	}
+	CHECK(!"such a way to wait");
+}
