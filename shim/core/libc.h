@@ -21,6 +21,10 @@
 #include <poll.h>
 #include <pthread.h>
 #include <pwd.h>
+#include <netinet/in.h>
+#include <arpa/nameser.h>
+#include <resolv.h>
+#undef p_type /* another name of that for __p_type, and a field of <elf.h> */
 #include <sched.h>
 #include <semaphore.h>
 #include <shadow.h>

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Users, groups, services, networks, by the machine's own files.
+ * Users, groups, services, networks, by the machine's own files; and questions to a name server that is another
+ * flow.
  */
 #include "diff/diff.h"
 #include <grp.h>
+#include <arpa/nameser.h>
 #include <netdb.h>
 #include <pwd.h>
+#include <resolv.h>
 #include <shadow.h>
 
 #define ROOM 4096
@@ -404,4 +407,188 @@ CASE(programs)
 	E(getrpcbynumber_r(100000, &r, buf, sizeof(buf), &found));
 	show_rpc(found);
 	E(getrpcbynumber_r(100000, &r, buf, 6, &found));
+}
+
+/* --- A name server */
+
+static int server;
+
+static void *answer(void *arg)
+{
+	unsigned char packet[512];
+	struct sockaddr_in from;
+	socklen_t len;
+
+	for (long i = 0; i < (long)arg; i++) {
+		ssize_t n;
+
+		len = sizeof(from);
+		n = recvfrom(server, packet, sizeof(packet), 0, (struct sockaddr *)&from, &len);
+		CHECK(n > 12);
+		packet[2] |= 0x80;	 /* an answer */
+		if (packet[13] == 'n') { /* "no…": there is no such name */
+			packet[3] |= 3;
+		} else {
+			static const unsigned char rr[] = {
+				0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 9, 0, 4, 192, 0, 2, 7
+			};
+
+			packet[7] = 1;
+			packet[11] = 0; /* no EDNS in it */
+			n = 12 + (long)strlen((char *)packet + 12) + 1 + 4;
+			memcpy(packet + n, rr, sizeof(rr));
+			n += sizeof(rr);
+		}
+		CHECK_EQ(sendto(server, packet, (size_t)n, 0, (struct sockaddr *)&from, len), n);
+	}
+	return NULL;
+}
+
+static void ask_server(struct __res_state *state)
+{
+	struct sockaddr_in addr;
+
+	server = udp_socket(&addr);
+	state->nscount = 1;
+	state->nsaddr_list[0] = addr;
+	state->retry = 1;
+	state->retrans = 20;
+	state->options &= ~(unsigned long)(RES_USE_EDNS0 | RES_DNSRCH | RES_DEFNAMES);
+}
+
+/* But for the id, which is random. */
+static void show_answer(unsigned char *a, int n)
+{
+	if (n > 2)
+		SHOW(a + 2, n - 2);
+}
+
+CASE(res_query)
+{
+	unsigned char a[512] = { 0 };
+	struct flow *f;
+
+	CHECK_EQ(res_init(), 0);
+	ask_server(&_res);
+	f = flow(answer, (void *)2);
+	show_answer(a, R(res_query("host.test", C_IN, T_A, a, sizeof(a))));
+	h_errno = 99;
+	R(res_query("no.test", C_IN, T_A, a, sizeof(a)));
+	SAY("h_errno %d, of the state %d, code %d", h_errno, _res.res_h_errno, a[3] & 15);
+	flow_end(f);
+}
+
+CASE(res_nquery)
+{
+	struct __res_state state = { 0 };
+	unsigned char a[512] = { 0 };
+	struct flow *f;
+
+	CHECK_EQ(res_ninit(&state), 0);
+	ask_server(&state);
+	f = flow(answer, (void *)2);
+	show_answer(a, R(res_nquery(&state, "host.test", C_IN, T_A, a, sizeof(a))));
+	h_errno = 99;
+	R(res_nquery(&state, "no.test", C_IN, T_A, a, sizeof(a)));
+	SAY("h_errno %d, of the state %d", h_errno, state.res_h_errno);
+	flow_end(f);
+	res_nclose(&state);
+}
+
+CASE(res_search_and_querydomain)
+{
+	unsigned char a[512] = { 0 };
+	struct flow *f;
+
+	CHECK_EQ(res_init(), 0);
+	ask_server(&_res);
+	f = flow(answer, (void *)3);
+	show_answer(a, R(res_search("host.test.", C_IN, T_A, a, sizeof(a))));
+	show_answer(a, R(res_querydomain("host", "test", C_IN, T_A, a, sizeof(a))));
+	show_answer(a, R(res_querydomain("host.", NULL, C_IN, T_A, a, sizeof(a))));
+	flow_end(f);
+}
+
+CASE(res_nsearch_and_nquerydomain)
+{
+	struct __res_state state = { 0 };
+	unsigned char a[512] = { 0 };
+	struct flow *f;
+
+	CHECK_EQ(res_ninit(&state), 0);
+	ask_server(&state);
+	f = flow(answer, (void *)2);
+	show_answer(a, R(res_nsearch(&state, "host.test.", C_IN, T_A, a, sizeof(a))));
+	show_answer(a, R(res_nquerydomain(&state, "host", "test", C_IN, T_A, a, sizeof(a))));
+	flow_end(f);
+	res_nclose(&state);
+}
+
+CASE(res_send)
+{
+	struct __res_state state = { 0 };
+	unsigned char q[512], a[512] = { 0 };
+	struct flow *f;
+	int n;
+
+	CHECK_EQ(res_init(), 0);
+	ask_server(&_res);
+	f = flow(answer, (void *)1);
+	n = res_mkquery(QUERY, "host.test", C_IN, T_A, NULL, 0, NULL, q, sizeof(q));
+	CHECK(n > 0);
+	show_answer(a, R(res_send(q, n, a, sizeof(a))));
+	flow_end(f);
+	CHECK_EQ(res_ninit(&state), 0);
+	ask_server(&state);
+	f = flow(answer, (void *)1);
+	show_answer(a, R(res_nsend(&state, q, n, a, sizeof(a))));
+	flow_end(f);
+	res_nclose(&state);
+}
+
+CASE(res_small_answer)
+{
+	unsigned char a[512];
+	struct flow *f;
+
+	CHECK_EQ(res_init(), 0);
+	ask_server(&_res);
+	memset(a, 'x', sizeof(a));
+	R(res_query("host.test", C_IN, T_A, a, 5));
+	SHOW(a, 6);
+	R(res_query("host.test", C_IN, T_A, a, 0));
+	f = flow(answer, (void *)1);
+	R(res_query("host.test", C_IN, T_A, a, 20) > 0);
+	SHOW(a + 20, 4);
+	close(server); /* that one was asked again by TCP, where nobody is */
+	flow_end(f);
+}
+
+CASE(res_refuses)
+{
+	struct __res_state state = { 0 };
+	unsigned char a[512];
+	char label[80];
+
+	memset(label, 'l', sizeof(label));
+	label[70] = '\0';
+	CHECK_EQ(res_ninit(&state), 0);
+	h_errno = 99;
+	R(res_nquery(&state, label, C_IN, T_A, a, sizeof(a)));
+	SAY("h_errno %d, of the state %d", h_errno, state.res_h_errno);
+	state.nscount = 0;
+	R(res_nsend(&state, a, 30, a, sizeof(a)));
+	res_nclose(&state);
+}
+
+CASE(res_of_nobody)
+{
+	unsigned char a[512];
+
+	CHECK_EQ(res_init(), 0);
+	ask_server(&_res);
+	close(server);
+	h_errno = 99;
+	R(res_query("host.test", C_IN, T_A, a, sizeof(a)));
+	SAY("h_errno %d, of the state %d", h_errno, _res.res_h_errno);
 }

@@ -5,12 +5,89 @@
  * park stops the process.  Its server is that of lives.c; libnss_fake.so asks at GATE, which is ours.
  */
 #include "calls/blocked.h"
+#include <arpa/nameser.h>
 #include <grp.h>
 #include <pwd.h>
+#include <resolv.h>
 #include <sys/un.h>
 
 #define CROWD 10
 #define GATE "/mnt/lookups/gate"
+
+/* --- The name server */
+
+/* The last byte of the one address in the answer, which ends with it. */
+static int answered(const unsigned char *answer, int n)
+{
+	CHECK(n > 12);
+	CHECK_EQ(answer[7], 1);
+	return answer[n - 1];
+}
+
+static int ask(const char *name)
+{
+	unsigned char answer[512];
+
+	return answered(answer, res_query(name, ns_c_in, ns_t_a, answer, sizeof(answer)));
+}
+
+static int ask_by_state(const char *name)
+{
+	struct __res_state state = { 0 };
+	unsigned char answer[512];
+	int found;
+
+	CHECK_EQ(res_ninit(&state), 0);
+	found = answered(answer, res_nsearch(&state, name, ns_c_in, ns_t_a, answer, sizeof(answer)));
+	res_nclose(&state);
+	return found;
+}
+
+static void *ask_held(void *arg)
+{
+	int n = (int)(intptr_t)arg;
+	char name[32];
+
+	snprintf(name, sizeof(name), "hold%d.x.test", n);
+	CHECK_EQ(n % 2 ? ask(name) : ask_by_state(name), n);
+	return NULL;
+}
+
+static void ask_of(const char *word, int n)
+{
+	char name[32];
+
+	snprintf(name, sizeof(name), "%s%d.x.test", word, n);
+	CHECK_EQ(ask(name), n);
+}
+
+static void res_queries(void)
+{
+	pthread_t t[CROWD];
+
+	for (int i = 0; i < CROWD; i++)
+		t[i] = start(ask_held, (void *)(intptr_t)i);
+	ask_of("await", CROWD);
+	CHECK_EQ(ask("release.x.test"), 0);
+	for (int i = 0; i < CROWD; i++)
+		finish(t[i]);
+}
+
+/* Their states and buffers go before the answers come. */
+static void res_cancel(void)
+{
+	pthread_t t[CROWD];
+
+	for (int i = 0; i < CROWD; i++)
+		t[i] = start(ask_held, (void *)(intptr_t)i);
+	ask_of("await", CROWD);
+	for (int i = 0; i < CROWD; i++)
+		CHECK_EQ(pthread_cancel(t[i]), 0);
+	for (int i = 0; i < CROWD; i++)
+		CHECK(finish(t[i]) == PTHREAD_CANCELED);
+	CHECK_EQ(ask("release.x.test"), 0);
+	res_queries();
+}
 
 /* --- The module */
 
@@ -108,6 +185,8 @@ int main(int argc, char **argv)
 		const char *name;
 		void (*fn)(void);
 	} ways[] = {
+		{ "res_queries", res_queries },
+		{ "res_cancel", res_cancel },
 		{ "users", users },
 		{ "users_cancelled", users_cancelled },
 	};
