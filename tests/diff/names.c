@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Users, groups, services, networks, by the machine's own files; and questions to a name server that is another
- * flow.
+ * Users, groups, services, networks, by the machine's own files; questions to a name server that is another
+ * flow; and look-ups that go on by themselves.
  */
 #include "diff/diff.h"
 #include <grp.h>
@@ -407,6 +407,69 @@ CASE(programs)
 	E(getrpcbynumber_r(100000, &r, buf, sizeof(buf), &found));
 	show_rpc(found);
 	E(getrpcbynumber_r(100000, &r, buf, 6, &found));
+}
+
+/* --- Look-ups that go on by themselves */
+
+static struct gaicb *request(const char *name, const char *service)
+{
+	struct gaicb *r = calloc(1, sizeof(*r));
+	struct addrinfo *hints = calloc(1, sizeof(*hints));
+
+	*hints = (struct addrinfo){ .ai_family = AF_INET,
+				    .ai_socktype = SOCK_STREAM,
+				    .ai_flags = AI_NUMERICHOST };
+	*r = (struct gaicb){ .ar_name = name, .ar_service = service, .ar_request = hints };
+	return r;
+}
+
+static void show_request(struct gaicb *r)
+{
+	struct sockaddr_in *in;
+
+	R(gai_error(r));
+	if (gai_error(r) || !r->ar_result)
+		return;
+	in = (struct sockaddr_in *)r->ar_result->ai_addr;
+	SAY("  %x %d", ntohl(in->sin_addr.s_addr), ntohs(in->sin_port));
+	freeaddrinfo(r->ar_result);
+	r->ar_result = NULL;
+}
+
+CASE(requests_are_awaited)
+{
+	struct gaicb *list[] = { request("127.0.0.1", "80"), NULL, request("not numeric", NULL),
+				 request("10.0.0.1", NULL) };
+
+	R(getaddrinfo_a(GAI_WAIT, list, 4, NULL));
+	show_request(list[0]);
+	show_request(list[2]);
+	show_request(list[3]);
+}
+
+CASE(requests_go_on)
+{
+	struct gaicb *list[] = { request("127.0.0.1", "80") };
+	const struct gaicb *const *waiting = (const struct gaicb *const *)list;
+	int r;
+
+	R(getaddrinfo_a(GAI_NOWAIT, list, 1, NULL));
+	while ((r = gai_suspend(waiting, 1, NULL)) == 0)
+		;
+	SAY("all done: %d", r == EAI_ALLDONE);
+	show_request(list[0]);
+	R(gai_suspend(waiting, 1, NULL));
+	R(gai_cancel(list[0]));
+}
+
+CASE(requests_of_none)
+{
+	struct gaicb *none[] = { NULL };
+
+	R(getaddrinfo_a(GAI_WAIT, none, 1, NULL));
+	R(getaddrinfo_a(GAI_WAIT, none, 0, NULL));
+	R(gai_suspend((const struct gaicb *const *)none, 1, NULL));
+	R(getaddrinfo_a(99, none, 1, NULL));
 }
 
 /* --- A name server */

@@ -41,7 +41,7 @@ def way(name):
     return lambda self: self.run_way(name)
 
 
-for each in ('res_queries', 'res_cancel', 'users', 'users_cancelled'):
+for each in ('res_queries', 'res_cancel', 'requests', 'requests_awaited', 'users', 'users_cancelled'):
     setattr(Waits, 'test_' + each, way(each))
 
 

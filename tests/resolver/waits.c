@@ -7,6 +7,7 @@
 #include "calls/blocked.h"
 #include <arpa/nameser.h>
 #include <grp.h>
+#include <netdb.h>
 #include <pwd.h>
 #include <resolv.h>
 #include <sys/un.h>
@@ -87,6 +88,54 @@ static void res_cancel(void)
 		CHECK(finish(t[i]) == PTHREAD_CANCELED);
 	CHECK_EQ(ask("release.x.test"), 0);
 	res_queries();
+}
+
+static void requests(void)
+{
+	struct gaicb *list[CROWD];
+	char name[CROWD][32];
+	int done = 0;
+
+	for (int i = 0; i < CROWD; i++) {
+		snprintf(name[i], sizeof(name[i]), "hold%d.x.test", i);
+		list[i] = calloc(1, sizeof(*list[i]));
+		list[i]->ar_name = name[i];
+	}
+	CHECK_EQ(getaddrinfo_a(GAI_NOWAIT, list, CROWD, NULL), 0);
+	ask_of("await", CROWD);
+	CHECK_EQ(ask("release.x.test"), 0);
+	while (done < CROWD) {
+		gai_suspend((const struct gaicb *const *)list, CROWD, NULL);
+		done = 0;
+		for (int i = 0; i < CROWD; i++)
+			done += gai_error(list[i]) != EAI_INPROGRESS;
+	}
+	for (int i = 0; i < CROWD; i++) {
+		CHECK_EQ(gai_error(list[i]), 0);
+		freeaddrinfo(list[i]->ar_result);
+		free(list[i]);
+	}
+}
+
+static void *await_requests(void *arg)
+{
+	struct gaicb one = { .ar_name = "hold1.x.test" }, two = { .ar_name = "hold2.x.test" };
+	struct gaicb *list[] = { &one, &two };
+
+	CHECK_EQ(getaddrinfo_a(GAI_WAIT, list, 2, NULL), 0);
+	CHECK_EQ(gai_error(&one) | gai_error(&two), 0);
+	freeaddrinfo(one.ar_result);
+	freeaddrinfo(two.ar_result);
+	return arg;
+}
+
+static void requests_awaited(void)
+{
+	pthread_t t = start(await_requests, NULL);
+
+	ask_of("await", 2);
+	CHECK_EQ(ask("release.x.test"), 0);
+	finish(t);
 }
 
 /* --- The module */
@@ -187,6 +236,8 @@ int main(int argc, char **argv)
 	} ways[] = {
 		{ "res_queries", res_queries },
 		{ "res_cancel", res_cancel },
+		{ "requests", requests },
+		{ "requests_awaited", requests_awaited },
 		{ "users", users },
 		{ "users_cancelled", users_cancelled },
 	};
