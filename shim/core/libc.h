@@ -43,6 +43,7 @@
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
+#include <syslog.h>
 #include <sys/wait.h>
 #include <termios.h>
 #include <threads.h>
@@ -53,6 +54,9 @@ extern int __fprintf_chk(FILE *f, int flag, const char *format, ...);
 extern int __printf_chk(int flag, const char *format, ...);
 extern int __vfprintf_chk(FILE *f, int flag, const char *format, va_list ap);
 extern int __vprintf_chk(int flag, const char *format, va_list ap);
+extern int __vsnprintf_chk(char *to, size_t n, int flag, size_t room, const char *format, va_list ap);
+extern void __syslog_chk(int priority, int flag, const char *format, ...);
+extern void __vsyslog_chk(int priority, int flag, const char *format, va_list ap);
 
 /* Programs still call what the headers deprecate. */
 #pragma GCC diagnostic push

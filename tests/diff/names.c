@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Users, groups, services, networks, by the machine's own files; questions to a name server that is another
- * flow; and look-ups that go on by themselves.
+ * Users, groups, services, networks by the machine's own files; questions to a name server that is another flow;
+ * look-ups that go on by themselves; and the log, as far as it comes out on stderr.
  */
 #include "diff/diff.h"
 #include <grp.h>
@@ -10,6 +10,7 @@
 #include <pwd.h>
 #include <resolv.h>
 #include <shadow.h>
+#include <syslog.h>
 
 #define ROOM 4096
 
@@ -654,4 +655,134 @@ CASE(res_of_nobody)
 	h_errno = 99;
 	R(res_query("host.test", C_IN, T_A, a, sizeof(a)));
 	SAY("h_errno %d, of the state %d", h_errno, _res.res_h_errno);
+}
+
+/* --- The log */
+
+static int err_pipe[2];
+
+static void catch_stderr(void)
+{
+	CHECK_EQ(pipe2(err_pipe, O_NONBLOCK), 0);
+	CHECK_EQ(dup2(err_pipe[1], 2), 2);
+}
+
+static void show_stderr(void)
+{
+	char text[1024];
+	ssize_t n = read(err_pipe[0], text, sizeof(text));
+
+	SHOW(text, n > 0 ? n : 0);
+}
+
+CASE(log_on_stderr)
+{
+	catch_stderr();
+	openlog("names", LOG_PERROR, LOG_USER);
+	syslog(LOG_INFO, "number %d, text %s", 7, "seven");
+	show_stderr();
+	syslog(LOG_ERR | LOG_DAEMON, "with its end\n");
+	show_stderr();
+	errno = ENOENT;
+	syslog(LOG_WARNING, "because: %m");
+	show_stderr();
+	syslog(LOG_WARNING, "%s", "");
+	show_stderr();
+	closelog();
+	syslog(LOG_ERR, "for nobody");
+	show_stderr();
+}
+
+CASE(log_leaves_errno)
+{
+	catch_stderr();
+	openlog("names", LOG_PERROR, LOG_USER);
+	errno = UNTOUCHED;
+	syslog(LOG_INFO, "errno");
+	SAY("errno %s", errno_name(errno));
+	show_stderr();
+	closelog();
+}
+
+CASE(log_mask)
+{
+	catch_stderr();
+	openlog("names", LOG_PERROR, LOG_USER);
+	R(setlogmask(0));
+	R(setlogmask(LOG_UPTO(LOG_WARNING)));
+	R(setlogmask(0));
+	syslog(LOG_INFO, "not shown");
+	show_stderr();
+	syslog(LOG_ERR, "shown");
+	show_stderr();
+	R(setlogmask(LOG_UPTO(LOG_DEBUG)));
+	syslog(LOG_DEBUG, "shown, too");
+	show_stderr();
+	closelog();
+}
+
+static void log_list(int priority, const char *format, ...)
+{
+	va_list ap;
+
+	va_start(ap, format);
+	vsyslog(priority, format, ap);
+	va_end(ap);
+}
+
+CASE(log_by_list)
+{
+	char longer[3000];
+
+	catch_stderr();
+	openlog("names", LOG_PERROR, LOG_LOCAL0);
+	log_list(LOG_NOTICE, "%d %s %c %5.2f", 1, "two", '3', 4.0);
+	show_stderr();
+	memset(longer, 'l', sizeof(longer));
+	longer[2990] = '\0';
+	log_list(LOG_NOTICE, "%s", longer);
+	show_stderr();
+	closelog();
+}
+
+CASE(log_unknown_priority)
+{
+	char text[512];
+	ssize_t n;
+
+	catch_stderr();
+	openlog("names", LOG_PERROR, LOG_USER);
+	syslog(1 << 20 | LOG_INFO, "what");
+	n = read(err_pipe[0], text, sizeof(text) - 1); /* it has the pid in it */
+	text[n > 0 ? n : 0] = '\0';
+	SAY("told %d, said %d", strstr(text, "unknown facility/priority: 100006") != NULL,
+	    strstr(text, "what") != NULL);
+	closelog();
+}
+
+static void *log_some(void *arg)
+{
+	for (int i = 0; i < 5; i++)
+		syslog(LOG_INFO, "%s %d", (char *)arg, i);
+	return NULL;
+}
+
+CASE(log_of_two)
+{
+	struct flow *a, *b;
+	char text[1024];
+	ssize_t n;
+	int lines = 0;
+
+	catch_stderr();
+	openlog("names", LOG_PERROR, LOG_USER);
+	a = flow(log_some, "a");
+	b = flow(log_some, "b");
+	flow_end(a);
+	flow_end(b);
+	n = read(err_pipe[0], text, sizeof(text));
+	for (ssize_t i = 0; i < n; i++)
+		lines += text[i] == '\n';
+	SAY("%d lines", lines);
+	closelog();
 }

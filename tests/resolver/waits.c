@@ -11,6 +11,8 @@
 #include <pwd.h>
 #include <resolv.h>
 #include <sys/un.h>
+#include <sys/wait.h>
+#include <syslog.h>
 
 #define CROWD 10
 #define GATE "/mnt/lookups/gate"
@@ -228,6 +230,97 @@ static void users_cancelled(void)
 	users();
 }
 
+/* --- The log */
+
+#define MESSAGES 60
+
+static void *log_many(void *arg)
+{
+	for (int i = 0; i < MESSAGES; i++)
+		syslog(LOG_INFO, "message %d", i);
+	return arg;
+}
+
+static void *change_log(void *arg)
+{
+	openlog("other", 0, LOG_USER);
+	CHECK_EQ(setlogmask(0), 0xff);
+	return arg;
+}
+
+static int make_daemon(void)
+{
+	struct sockaddr_un at = { .sun_family = AF_UNIX, .sun_path = "/dev/log" };
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	CHECK_EQ(bind(fd, (struct sockaddr *)&at, sizeof(at)), 0);
+	return fd;
+}
+
+static void hear(int fd, char *text, size_t size)
+{
+	ssize_t n = recv(fd, text, size - 1, 0);
+
+	CHECK(n > 0);
+	text[n] = '\0';
+}
+
+static void log_daemon(void)
+{
+	int fd = make_daemon();
+	pthread_t a, b;
+
+	openlog("waits", LOG_PID, LOG_DAEMON);
+	a = start(log_many, NULL);
+	b = start(change_log, NULL);
+	for (int i = 0; i < MESSAGES; i++) {
+		char text[256], expected[64];
+
+		hear(fd, text, sizeof(text));
+		snprintf(expected, sizeof(expected), ": message %d", i);
+		CHECK(strstr(text, expected) && (strstr(text, " waits[") || strstr(text, " other:")));
+		CHECK(!strncmp(text, "<30>", 4) || !strncmp(text, "<14>", 4));
+	}
+	finish(a);
+	finish(b);
+	closelog();
+	CHECK_EQ(close(fd), 0);
+}
+
+static void *fork_and_log(void *arg)
+{
+	pid_t pid = fork();
+	int status;
+
+	CHECK(pid >= 0);
+	if (pid == 0) {
+		syslog(LOG_INFO, "of the child");
+		_exit(0);
+	}
+	CHECK_EQ(waitpid(pid, &status, 0), pid);
+	CHECK_EQ(status, 0);
+	return arg;
+}
+
+/* While the daemon does not listen. */
+static void log_fork(void)
+{
+	int fd = make_daemon(), heard = 0;
+	pthread_t a = start(log_many, NULL), b;
+	char text[256];
+
+	while (heard < 20) { /* from here on it waits more often than not */
+		hear(fd, text, sizeof(text));
+		heard++;
+	}
+	b = start(fork_and_log, NULL);
+	for (; heard <= MESSAGES; heard++)
+		hear(fd, text, sizeof(text));
+	finish(a);
+	finish(b);
+	CHECK_EQ(close(fd), 0);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct {
@@ -240,6 +333,8 @@ int main(int argc, char **argv)
 		{ "requests_awaited", requests_awaited },
 		{ "users", users },
 		{ "users_cancelled", users_cancelled },
+		{ "log_daemon", log_daemon },
+		{ "log_fork", log_fork },
 	};
 
 	CHECK_EQ(argc, 2);
