@@ -58,7 +58,7 @@ SHIM_OBJ = $(patsubst %,$(BUILD)/%.o,$(basename $(SHIM_SRC)))
 TEST_CFLAGS = -std=gnu11 -D_GNU_SOURCE -U_FORTIFY_SOURCE -Wall -Wextra -Itests -pthread
 TEST_CXXFLAGS = -std=gnu++17 -D_GNU_SOURCE -U_FORTIFY_SOURCE -Wall -Wextra -Itests -pthread
 TEST_LIBS = -lutil -ldl -lrt -lm
-TEST_SHARED_SRC = $(sort $(wildcard tests/api/lib*.c tests/resolver/lib*.c))
+TEST_SHARED_SRC = $(sort $(wildcard tests/api/lib*.c tests/calls/lib*.c tests/resolver/lib*.c))
 TEST_SHARED = $(patsubst %.c,$(BUILD)/%.so,$(TEST_SHARED_SRC))
 TEST_SRC = $(filter-out $(TEST_SHARED_SRC),$(sort $(wildcard tests/calls/*.c tests/hazards/*.c tests/api/*.c tests/resolver/*.c \
 	tests/diff/*.c)))
@@ -296,7 +296,7 @@ $(BUILD)/fuzz/%: tests/fuzz/%.c tests/fuzz/fuzz.h $(FUZZ_SRC) $(wildcard shim/co
 		-fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined -o $@ $< $(FUZZ_SRC) -lresolv
 
 # What runs before the sanitizer's runtime is up, and what that calls on its way.
-$(addprefix $(BUILD)/shim/,init.o core/libc.o core/settings.o calls/dl.o): override SANITIZE =
+$(addprefix $(BUILD)/shim/,init.o core/libc.o core/loaded.o core/settings.o calls/dl.o): override SANITIZE =
 
 -include $(SHIM_OBJ:.o=.d) $(GLUE_OBJ:.o=.d) $(TEST_PROGRAMS:=.d) $(TEST_SHARED:=.d)
 

@@ -348,6 +348,13 @@ def look_at_handoff(findings, report):
         findings.note('SYNCLESS_CHAOS=handoff: threads lose the scheduler at random', 'unset it, but for tests')
 
 
+def look_at_handles(findings, report):
+    """Ways into libc that lead past us."""
+    if 'SYNCLESS_DLSYM=0' in report.all('setting') and report.get('green') == '1':
+        findings.note('SYNCLESS_DLSYM=0: calls looked up by the handle of libc (ctypes), and those of objects opened '
+                      'with RTLD_DEEPBIND, do not park', 'unset it')
+
+
 def suits(python):
     return python.startswith('CPython ') and version_of(python) >= OLDEST_PYTHON
 
@@ -516,6 +523,7 @@ def examine(findings, words, imports, options):
     look_at_machine(findings, report)
     look_at_threads(findings, report, is_python)
     look_at_handoff(findings, report)
+    look_at_handles(findings, report)
     look_at_preloads(findings, report, python, options)
     look_at_sanitizers(findings, objects, options)
     look_at_libraries(findings, objects, report, options)

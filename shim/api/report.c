@@ -112,6 +112,7 @@ EXPORT void syncless_report(int fd)
 	dprintf(fd, "setting=SYNCLESS_PREEMPT_MS=%d\n", settings.preempt_ms);
 	report_handoff(fd);
 	dprintf(fd, "setting=SYNCLESS_DNS=%s\n", dns[settings.dns]);
+	dprintf(fd, "setting=SYNCLESS_DLSYM=%d\n", settings.dlsym);
 	dprintf(fd, "setting=SYNCLESS_WATCH_MS=%d\n", settings.watch_ms);
 	dprintf(fd, "setting=SYNCLESS_OFFLOAD_THREADS=%d\n", settings.offload_threads);
 	dprintf(fd, "setting=SYNCLESS_FILES=%s\n", settings.offload_files ? "offload" : "plain");

@@ -8,6 +8,12 @@
  * dlopen() and dlsym() look at their return address to learn whose RUNPATH, namespace and place in the search
  * order apply.  Where nothing must follow, our wrapper is left by a jump, so libc sees the true caller.  A
  * dlopen() that an unlock must follow is called by way of a `ret` instruction inside the caller's object.
+ *
+ * Two ways lead past a preload and are closed (SYNCLESS_DLSYM=0 leaves them open): a symbol of libc that is asked
+ * for by a handle, as ctypes.CDLL("libc.so.6") does, and objects opened with RTLD_DEEPBIND, which bind to libc
+ * before us.  dlsym(RTLD_NEXT) is never changed: it is how those who take the place of calls, as we do, find what
+ * is behind them.  Nor is what a handle gives if another such object stands between us and libc, which may be
+ * looking for libc's own.
  */
 #include <dlfcn.h>
 #include <elf.h>
@@ -16,15 +22,11 @@
 #include "cooplock.h"
 #include "coro.h"
 #include "libc.h"
+#include "loaded.h"
 #include "lock.h"
+#include "python.h"
+#include "settings.h"
 #include "switch.h"
-
-/* The oldest version of dlsym, which every glibc of the architecture has. */
-#if defined(__x86_64__)
-#define DLSYM_VERSION "GLIBC_2.2.5"
-#else
-#define DLSYM_VERSION "GLIBC_2.17"
-#endif
 
 static struct cooplock dl_lock;
 
@@ -112,10 +114,28 @@ __attribute__((noinline)) static void *open_locked(const char *file, int mode, v
 	return h;
 }
 
+/* An object that binds before us is of no use to green threads, if there may be any. */
+static bool must_bind_to_us(void)
+{
+	return settings.dlsym && settings.threads != THREADS_NONE &&
+	       (settings.threads == THREADS_ALL || python_is_here() || locks_are_ours());
+}
+
+__attribute__((noinline)) static int without_deepbind(const char *file, int mode)
+{
+	if (!must_bind_to_us())
+		return mode;
+	say("%s is opened without RTLD_DEEPBIND, or its calls would not park", file ? file : "the program");
+	return mode & ~RTLD_DEEPBIND;
+}
+
 /* dlopen(3).  Parks: while another thread is in dlopen or dlclose, and where constructors do.
- * Passes through: nothing green; inside a signal handler. */
+ * Passes through: nothing green; inside a signal handler.
+ * Differs: RTLD_DEEPBIND is ignored where threads may be green. */
 EXPORT void *dlopen(const char *file, int mode)
 {
+	if (UNLIKELY(mode & RTLD_DEEPBIND))
+		mode = without_deepbind(file, mode);
 	if (LIKELY(is_plain()))
 		return libc.dlopen(file, mode);
 	return open_locked(file, mode, __builtin_return_address(0));
@@ -145,16 +165,65 @@ __attribute__((noinline)) static void await_loader(const char *why)
 	coro_leave(0);
 }
 
+/* Before there is a libc.dlsym: our own binding of the table comes through here. */
+__attribute__((noinline)) static void bind_first(void)
+{
+	libc.dlsym = (__typeof__(libc.dlsym))loaded_next("dlsym");
+	libc.dlvsym = (__typeof__(libc.dlvsym))loaded_next("dlvsym");
+}
+
+/* Ours in place of what libc has by that name; else what was found. */
+__attribute__((noinline)) static void *or_ours(void *found, const char *name)
+{
+	void *own = found ? loaded_own(name) : NULL, *next;
+
+	if (!own || own == found)
+		return found;
+	next = libc.dlsym(RTLD_NEXT, name);
+	if (!next)
+		dlerror(); /* the caller's look has succeeded */
+	return next == found ? own : found;
+}
+
 /* dlsym(3).  Parks: while another thread is in dlopen or dlclose.
- * Left by a jump in any case: RTLD_NEXT means next after the caller.  May be called by our own binding of the
- * table, before there is a libc.dlsym. */
+ * For RTLD_NEXT and RTLD_DEFAULT left by a jump: who calls decides what is found, and we are.
+ * Differs: what is libc's, asked for by a handle, is ours if we have it. */
 EXPORT void *dlsym(void *restrict h, const char *restrict name)
 {
 	if (UNLIKELY(!libc.dlsym))
-		libc.dlsym = (__typeof__(libc.dlsym))dlvsym(RTLD_NEXT, "dlsym", DLSYM_VERSION);
+		bind_first();
 	if (locks_are_ours())
 		await_loader("dlsym");
-	return libc.dlsym(h, name);
+	if (h == RTLD_NEXT || h == RTLD_DEFAULT || !settings.dlsym)
+		return libc.dlsym(h, name);
+	return or_ours(libc.dlsym(h, name), name);
+}
+
+/* We come first for the caller, as far as names go. */
+__attribute__((noinline)) static bool is_found_here(void *h, const char *name, void *caller)
+{
+	struct link_map *map;
+	Dl_info info;
+
+	if (!loaded_own(name))
+		return false;
+	return h == RTLD_DEFAULT ||
+	       (dladdr1(caller, &info, (void **)&map, RTLD_DL_LINKMAP) && loaded_is_next(map, name));
+}
+
+/* dlvsym(3).  As dlsym().  Our symbols have no versions, so the loader passes us over; but where libc's version
+ * is the one that we stand for, we are found as by dlsym(). */
+EXPORT void *dlvsym(void *restrict h, const char *restrict name, const char *restrict version)
+{
+	bool is_pseudo = h == RTLD_NEXT || h == RTLD_DEFAULT;
+
+	if (UNLIKELY(!libc.dlvsym))
+		bind_first();
+	if (locks_are_ours())
+		await_loader("dlvsym");
+	if (!settings.dlsym || (is_pseudo && !is_found_here(h, name, __builtin_return_address(0))))
+		return libc.dlvsym(h, name, version);
+	return or_ours(libc.dlvsym(h == RTLD_DEFAULT ? RTLD_NEXT : h, name, version), name);
 }
 
 /* dladdr(3).  Parks: while another thread is in dlopen or dlclose. */

@@ -11,9 +11,12 @@
 #include "base.h"
 #include "raw.h"
 
-struct settings settings = {
-	.enabled = true, .threads = THREADS_PYTHON, .preempt_ms = 5, .handoff_ms = 10, .offload_threads = 16
-};
+struct settings settings = { .enabled = true,
+			     .threads = THREADS_PYTHON,
+			     .preempt_ms = 5,
+			     .handoff_ms = 10,
+			     .offload_threads = 16,
+			     .dlsym = true };
 
 void say(const char *format, ...)
 {
@@ -110,6 +113,7 @@ void settings_read(char **env)
 		read_choice(env, "SYNCLESS_SWITCH", (const char *const[]){ "own", "ucontext", NULL });
 	settings.dns = (enum who_resolves)read_choice(env, "SYNCLESS_DNS",
 						      (const char *const[]){ "cares", "thread", "libc", NULL });
+	settings.dlsym = !read_choice(env, "SYNCLESS_DLSYM", (const char *const[]){ "1", "0", NULL });
 	settings.backend = (enum backend)read_choice(
 		env, "SYNCLESS_BACKEND", (const char *const[]){ "epoll", "poll", "select", "io_uring", NULL });
 	read_number(env, "SYNCLESS_PREEMPT_MS", 0, 10000, &settings.preempt_ms);

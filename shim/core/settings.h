@@ -19,6 +19,7 @@ struct settings {
 	int preempt_ms;		    /* SYNCLESS_PREEMPT_MS; 0: never */
 	bool ucontext;		    /* SYNCLESS_SWITCH=ucontext */
 	enum who_resolves dns;	    /* SYNCLESS_DNS */
+	bool dlsym;		    /* SYNCLESS_DLSYM */
 	int handoff_ms;		    /* SYNCLESS_HANDOFF_MS; 0: never */
 	int hosts;		    /* SYNCLESS_HOSTS; 0: by the number of processors */
 	bool chaos_handoff;	    /* SYNCLESS_CHAOS=handoff */

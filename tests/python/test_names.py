@@ -3,6 +3,7 @@
 # needs: greenlet
 """Users and groups, asked for by many coroutines and threads at once: each gets its own answer, and a walk through
 all of them is nobody else's, though its place is the process's."""
+import ctypes
 import grp
 import os
 import pwd
@@ -38,6 +39,12 @@ class Names(Coio):
         for thread in threads:
             thread.join()
         self.assertEqual(answers, [True] * 10)
+
+    def test_libc_by_its_handle(self):
+        by_handle, by_name = ctypes.CDLL('libc.so.6'), ctypes.CDLL(None)
+        for name in ('recv', 'poll', 'getpwnam', 'dlsym', 'pthread_create'):
+            self.assertEqual(*(ctypes.cast(getattr(libc, name), ctypes.c_void_p).value
+                               for libc in (by_handle, by_name)))
 
 
 if __name__ == '__main__':

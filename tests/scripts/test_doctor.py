@@ -346,6 +346,7 @@ class Judgement(unittest.TestCase):
             doctor.look_at_machine(findings, report)
             doctor.look_at_threads(findings, report, is_python)
             doctor.look_at_handoff(findings, report)
+            doctor.look_at_handles(findings, report)
             if is_python:
                 doctor.look_at_python(findings, report)
         return {(finding['level'], finding['what']) for finding in findings.list if finding['level'] != 'ok'}
@@ -367,6 +368,7 @@ class Judgement(unittest.TestCase):
         self.only(self.judge(glue=0), 'note', 'package syncless')
         self.only(self.judge(no_handoff='no membarrier()'), 'WARN', 'no membarrier(): C code')
         self.only(self.judge(setting='SYNCLESS_HANDOFF_MS=0', no_handoff='x'), 'note', 'C code')
+        self.only(self.judge(setting='SYNCLESS_DLSYM=0'), 'note', 'ctypes')
 
     def test_real_free_threaded(self):
         python = shutil.which('python3.14t') or shutil.which('python3.13t')

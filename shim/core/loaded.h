@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Symbols by the loader's own list of objects, without a call of the loader: what dlsym() needs before it has a
+ * dlsym(), and to learn what we export.  Runs before any constructor.
+ */
+#ifndef SYNCLESS_LOADED_H
+#define SYNCLESS_LOADED_H
+
+#include <stdbool.h>
+
+struct link_map;
+
+/* What the first object behind ours defines by that name, in its default version, as dlsym(RTLD_NEXT) finds it;
+ * NULL: none does, or it takes more to find it. */
+void *loaded_next(const char *name);
+/* What ours does. */
+void *loaded_own(const char *name);
+/* Is that the first one behind the object of `map`? */
+bool loaded_is_next(const struct link_map *map, const char *name);
+
+#endif
