@@ -25,13 +25,14 @@
 
 static const struct row {
 	const char *symbol;
-	void *const *entry; /* NULL: another spelling of one that has it */
+	void *const *entry; /* NULL: another spelling of one that has it, or perhaps too new for this libc */
 	const char *cause;  /* of what is left to libc; else NULL */
 } rows[] = {
 #define ENTRY(symbol) { #symbol, (void *const *)&libc.symbol, NULL },
 #define CALL(symbol, family, policy) ENTRY(symbol)
 #define VERSIONED(symbol, version, family, policy) ENTRY(symbol)
 #define OPTIONAL(symbol, family, policy) ENTRY(symbol)
+#define NEWER(symbol, minor, family, policy) { #symbol, NULL, NULL },
 #define ALIAS(spelling, symbol) { #spelling, NULL, NULL },
 #define CHECKED(spelling, symbol) { #spelling, NULL, NULL },
 #define LEFT(symbol, cause) { #symbol, NULL, cause },

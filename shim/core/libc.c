@@ -4,6 +4,7 @@
  * object is linked with -z initfirst), so no wrapper ever finds an empty entry and none asks.
  */
 #include "libc.h"
+#include <gnu/libc-version.h>
 
 struct libc_calls libc;
 
@@ -11,12 +12,15 @@ struct row {
 	const char *name, *version;
 	size_t offset;
 	bool optional;
+	int since; /* glibc 2.n */
 };
 
-#define CALL(symbol, family, policy) { #symbol, NULL, offsetof(struct libc_calls, symbol), false },
-#define VERSIONED(symbol, version, family, policy)                                                           \
-	{ #symbol, version, offsetof(struct libc_calls, symbol), false },
-#define OPTIONAL(symbol, family, policy) { #symbol, NULL, offsetof(struct libc_calls, symbol), true },
+#define CALL(symbol, family, policy) { #symbol, NULL, offsetof(struct libc_calls, symbol), false, 0 },
+#define VERSIONED(symbol, version, family, policy)                                                             \
+	{ #symbol, version, offsetof(struct libc_calls, symbol), false, 0 },
+#define OPTIONAL(symbol, family, policy) { #symbol, NULL, offsetof(struct libc_calls, symbol), true, 0 },
+#define NEWER(symbol, minor, family, policy)                                                                   \
+	{ #symbol, NULL, offsetof(struct libc_calls, symbol), true, minor },
 #define ALIAS(spelling, symbol)
 #define CHECKED(spelling, symbol)
 #define LEFT(symbol, cause)
@@ -40,12 +44,26 @@ static long not_here(void)
 	return -1;
 }
 
+/* n of glibc 2.n. */
+static int minor_version(void)
+{
+	const char *p = gnu_get_libc_version();
+	int n = 0;
+
+	while (*p && *p++ != '.')
+		;
+	for (; *p >= '0' && *p <= '9'; p++)
+		n = n * 10 + *p - '0';
+	return n;
+}
+
 int libc_bind(const char **missing)
 {
-	int err = 0;
+	int err = 0, minor = minor_version();
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		void *p = find(&rows[i]);
+		/* A search in vain would take from the heap, for the words about it. */
+		void *p = rows[i].since <= minor ? find(&rows[i]) : NULL;
 
 		if (!p && !rows[i].optional) {
 			*missing = rows[i].name;

@@ -65,6 +65,7 @@ struct libc_calls {
 #define CALL(symbol, family, policy) __typeof__(symbol) *symbol;
 #define VERSIONED(symbol, version, family, policy) __typeof__(symbol) *symbol;
 #define OPTIONAL(symbol, family, policy) __typeof__(symbol) *symbol;
+#define NEWER(symbol, minor, family, policy) __typeof__(symbol) *symbol;
 #define ALIAS(spelling, symbol)
 #define CHECKED(spelling, symbol)
 #define LEFT(symbol, cause)
@@ -72,6 +73,7 @@ struct libc_calls {
 #undef CALL
 #undef VERSIONED
 #undef OPTIONAL
+#undef NEWER
 #undef ALIAS
 #undef CHECKED
 #undef LEFT
