@@ -22,9 +22,12 @@
 #include "routine.h"
 #include "settings.h"
 #include "sigmask.h"
+#include "streams.h"
 #include "switch.h"
 #include "thread.h"
 #include "watch.h"
+
+int __cxa_atexit(void (*fn)(void *), void *arg, void *object);
 
 unsigned char switch_fast_fs;
 
@@ -103,6 +106,7 @@ static void start(int argc, char **argv, char **env)
 	if (settings.threads == THREADS_NONE)
 		return;
 	pthread_atfork(prepare_fork, after_fork_parent, after_fork_child);
+	__cxa_atexit(streams_flush_at_exit, NULL, NULL); /* the first, so it runs after all others */
 	python_boot();
 }
 

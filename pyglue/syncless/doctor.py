@@ -296,6 +296,9 @@ def look_at_machine(findings, report):
     missing = report.all('missing')
     findings.ok(f"{report.get('calls')} calls are taken" +
                 (f'; this libc has no {listed(missing)}' if missing else ''))
+    if report.get('blocking_stdio') == '1':
+        findings.warn('stdio inside this libc is not ours: who waits in fgets or printf holds the others up',
+                      "a distribution's glibc")
     if report.get('fast_fs') == '1':
         findings.ok('threads are switched without a system call' +
                     (' (FSGSBASE)' if system.machine == 'x86_64' else ''))

@@ -19,6 +19,7 @@
 #include "handoff.h"
 #include "libc.h"
 #include "settings.h"
+#include "streams.h"
 #include "switch.h"
 #include "syncless.h"
 #include "thread.h"
@@ -108,6 +109,7 @@ EXPORT void syncless_report(int fd)
 	dprintf(fd, "glibc=%s\n", gnu_get_libc_version());
 	dprintf(fd, "fast_fs=%d\n", switch_fast_fs);
 	dprintf(fd, "tid_offset=%td\n", tid ? (char *)tid - (char *)pthread_self() : -1);
+	dprintf(fd, "blocking_stdio=%d\n", streams_are_blocking);
 	dprintf(fd, "setting=SYNCLESS=%d\n", settings.enabled);
 	dprintf(fd, "setting=SYNCLESS_THREADS=%s\n", threads[settings.threads]);
 	dprintf(fd, "setting=SYNCLESS_PREEMPT_MS=%d\n", settings.preempt_ms);

@@ -23,6 +23,16 @@ char *ares_sys_fgets(char *to, int size, FILE *f)
 	return libc.fgets(to, size, f);
 }
 
+int ares_sys_setvbuf(FILE *f, char *buf, int mode, size_t size)
+{
+	return libc.setvbuf(f, buf, mode, size);
+}
+
+int ares_sys_ferror(FILE *f)
+{
+	return libc.ferror(f);
+}
+
 int ares_sys_fclose(FILE *f)
 {
 	return libc.fclose(f);

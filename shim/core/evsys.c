@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
@@ -297,6 +298,20 @@ static int complain(const char *format, va_list ap)
 	if (n > 0)
 		raw3(SYS_write, 2, text, n < (int)sizeof(text) ? n : (int)sizeof(text) - 1);
 	return n;
+}
+
+static void complain_of(const char *format, ...)
+{
+	va_list ap;
+
+	va_start(ap, format);
+	complain(format, ap);
+	va_end(ap);
+}
+
+void ev_sys_perror(const char *what)
+{
+	complain_of("%s: %s\n", what, strerror(errno));
 }
 
 int ev_sys_fprintf(void *file, const char *format, ...)

@@ -24,6 +24,7 @@
 #include "rawlock.h"
 #include "settings.h"
 #include "sigmask.h"
+#include "streams.h"
 #include "switch.h"
 #include "watch.h"
 
@@ -260,6 +261,7 @@ static int bring_up(void)
 		r = is_main ? sched_adopt_host() : start_host_thread();
 	if (r < 0)
 		return r;
+	streams_bring_up();
 	atomic_store(&green_exist, true);
 	share_one_arena();
 	if (!works())

@@ -13,6 +13,8 @@
 #include "base.h"
 #include <aio.h>
 #include <dlfcn.h>
+#include <err.h>
+#include <error.h>
 #include <fcntl.h>
 #include <grp.h>
 #include <locale.h>
@@ -48,6 +50,7 @@
 #include <termios.h>
 #include <threads.h>
 #include <unistd.h>
+#include <wchar.h>
 
 /* The headers declare these only to a -D_FORTIFY_SOURCE program. */
 extern int __fprintf_chk(FILE *f, int flag, const char *format, ...);
@@ -57,6 +60,31 @@ extern int __vprintf_chk(int flag, const char *format, va_list ap);
 extern int __vsnprintf_chk(char *to, size_t n, int flag, size_t room, const char *format, va_list ap);
 extern void __syslog_chk(int priority, int flag, const char *format, ...);
 extern void __vsyslog_chk(int priority, int flag, const char *format, va_list ap);
+extern int __fwprintf_chk(FILE *f, int flag, const wchar_t *format, ...);
+extern int __wprintf_chk(int flag, const wchar_t *format, ...);
+extern int __vfwprintf_chk(FILE *f, int flag, const wchar_t *format, va_list ap);
+extern int __vwprintf_chk(int flag, const wchar_t *format, va_list ap);
+extern int __dprintf_chk(int fd, int flag, const char *format, ...);
+extern int __vdprintf_chk(int fd, int flag, const char *format, va_list ap);
+extern char *__fgets_chk(char *to, size_t size, int room, FILE *f);
+extern wchar_t *__fgetws_chk(wchar_t *to, size_t size, int room, FILE *f);
+extern size_t __fread_chk(void *to, size_t room, size_t size, size_t n, FILE *f);
+extern char *__gets_chk(char *to, size_t room);
+
+/* And these under other names, or not at all. */
+extern char *gets(char *to);
+extern int __isoc99_scanf(const char *format, ...), __isoc23_scanf(const char *format, ...);
+extern int __isoc99_fscanf(FILE *f, const char *format, ...), __isoc23_fscanf(FILE *f, const char *format, ...);
+extern int __isoc99_vscanf(const char *format, va_list ap), __isoc23_vscanf(const char *format, va_list ap);
+extern int __isoc99_vfscanf(FILE *f, const char *format, va_list ap);
+extern int __isoc23_vfscanf(FILE *f, const char *format, va_list ap);
+extern int __isoc99_wscanf(const wchar_t *format, ...), __isoc23_wscanf(const wchar_t *format, ...);
+extern int __isoc99_fwscanf(FILE *f, const wchar_t *format, ...);
+extern int __isoc23_fwscanf(FILE *f, const wchar_t *format, ...);
+extern int __isoc99_vwscanf(const wchar_t *format, va_list ap),
+	__isoc23_vwscanf(const wchar_t *format, va_list ap);
+extern int __isoc99_vfwscanf(FILE *f, const wchar_t *format, va_list ap);
+extern int __isoc23_vfwscanf(FILE *f, const wchar_t *format, va_list ap);
 
 /* Programs still call what the headers deprecate. */
 #pragma GCC diagnostic push
