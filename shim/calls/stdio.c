@@ -310,6 +310,8 @@ static void forget(const FILE *f)
 /* The lock goes with the FILE, so it is only waited for. */
 static PARKING int fclose_in_turn(FILE *f)
 {
+	if (streams_is_child(f))
+		return pclose(f);
 	filelock_give(f, filelock_take(f, "fclose"));
 	forget(f);
 	return libc.fclose(f);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The FILEs of stdio, below libc's calls (calls/streams.c).
+ * The FILEs of stdio, below libc's calls (calls/streams.c) and beside them (calls/shell.c).
  */
 #ifndef SYNCLESS_STREAMS_H
 #define SYNCLESS_STREAMS_H
@@ -26,5 +26,8 @@ bool streams_flush_all(void);
 
 /* Before libc does that itself, which blocks: the last of the process's exit handlers. */
 void streams_flush_at_exit(void *);
+
+/* Was f made by our popen()? */
+bool streams_is_child(const FILE *f);
 
 #endif
