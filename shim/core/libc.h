@@ -31,6 +31,7 @@
 #include <semaphore.h>
 #include <shadow.h>
 #include <signal.h>
+#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
