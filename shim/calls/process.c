@@ -10,7 +10,12 @@
  *
  * fork and exit run the program's handlers under locks of libc, so they come one at a time (cooplock.h).
  */
+#include <fcntl.h>
 #include <limits.h>
+#include <paths.h>
+#include <pty.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include "cooplock.h"
 #include "coro.h"
@@ -336,22 +341,31 @@ static void leave_after_handlers(void)
 	coro_leave(0);
 }
 
-/* fork(2).  Parks: while another thread is in fork, and where the program's handlers do.
- * Passes through: nothing green, or inside a signal handler. */
-EXPORT pid_t fork(void)
+struct pty {
+	int master;
+	char *name;
+	const struct termios *modes;
+	const struct winsize *size;
+};
+
+static pid_t fork_now(struct pty *p)
+{
+	return p ? libc.forkpty(&p->master, p->name, p->modes, p->size) : libc.fork();
+}
+
+/* p is forkpty's; NULL: none. */
+static PARKING pid_t fork_in_turn(struct pty *p)
 {
 	pid_t pid;
 	int saved;
 
-	if (LIKELY(!atomic_load_explicit(&green_exist, memory_order_relaxed)))
-		return libc.fork();
 	coro_host();
 	cooplock_before_fork();
 	if (must_not_wait())
-		return libc.fork();
+		return fork_now(p);
 	cooplock_take(&fork_lock, "fork");
 	cooplock_before_fork(); /* others may have come and gone */
-	pid = libc.fork();
+	pid = fork_now(p);
 	saved = errno;
 	if (pid == 0)
 		forget_others();
@@ -360,7 +374,72 @@ EXPORT pid_t fork(void)
 	errno = saved;
 	return pid;
 }
+
+/* fork(2).  Parks: while another thread is in fork, and where the program's handlers do.
+ * Passes through: nothing green, or inside a signal handler. */
+EXPORT pid_t fork(void)
+{
+	if (LIKELY(!atomic_load_explicit(&green_exist, memory_order_relaxed)))
+		return libc.fork();
+	return fork_in_turn(NULL);
+}
 EXPORT_ALIAS(__fork, fork);
+
+/* forkpty(3).  As fork().  errno: libc's. */
+EXPORT int forkpty(int *master, char *name, const struct termios *modes, const struct winsize *size)
+{
+	struct pty pty = { .name = name, .modes = modes, .size = size };
+	pid_t pid;
+
+	if (LIKELY(!atomic_load_explicit(&green_exist, memory_order_relaxed)))
+		return libc.forkpty(master, name, modes, size);
+	pid = fork_in_turn(&pty);
+	if (pid == 0)
+		for (int fd = 0; fd <= 2; fd++)
+			fd_appeared(fd);
+	else if (pid > 0) {
+		fd_appeared(pty.master);
+		*master = pty.master;
+	}
+	return pid;
+}
+
+/* The child's standard descriptors, as glibc's own makes them.  -1 with errno. */
+static int point_at_null(void)
+{
+	struct stat st;
+	int fd = open(_PATH_DEVNULL, O_RDWR);
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return -1;
+	if (!S_ISCHR(st.st_mode) || st.st_rdev != makedev(1, 3)) {
+		close(fd);
+		errno = ENODEV;
+		return -1;
+	}
+	for (int i = 0; i <= 2; i++)
+		dup2(fd, i);
+	if (fd > 2)
+		close(fd);
+	return 0;
+}
+
+/* daemon(3), made of our calls.  As fork().  errno: libc's. */
+EXPORT int daemon(int no_chdir, int no_close)
+{
+	pid_t pid;
+
+	if (LIKELY(!atomic_load_explicit(&green_exist, memory_order_relaxed)))
+		return libc.daemon(no_chdir, no_close);
+	pid = fork();
+	if (pid > 0)
+		_exit(0);
+	if (pid < 0 || setsid() < 0)
+		return -1;
+	if (!no_chdir)
+		(void)!chdir("/"); /* nor does glibc look */
+	return no_close ? 0 : point_at_null();
+}
 
 /* exit(3).  Parks: for ever while another thread is in it; a handler of the program may call it again.
  * The lock is never given back: the process ends. */

@@ -27,6 +27,7 @@
 #include <arpa/nameser.h>
 #include <resolv.h>
 #undef p_type /* another name of that for __p_type, and a field of <elf.h> */
+#include <pty.h>
 #include <sched.h>
 #include <semaphore.h>
 #include <shadow.h>

@@ -5,6 +5,7 @@
  * timeout: 120
  */
 #include "diff/started.h"
+#include <pty.h>
 
 /* --- posix_spawn */
 
@@ -294,7 +295,7 @@ CASE(what_a_vfork_child_does_to_descriptors)
 	say_all(end[0]);
 }
 
-/* --- exec */
+/* --- exec, daemon, forkpty */
 
 static void *exec_with_mask(void *arg)
 {
@@ -330,6 +331,71 @@ CASE(exec_that_fails_changes_nothing)
 	R(execve("/etc/passwd", (char *[]){ (char *)"x", NULL }, environ));
 	pthread_sigmask(SIG_SETMASK, NULL, &set);
 	SAY("USR1 %d USR2 %d", sigismember(&set, SIGUSR1), sigismember(&set, SIGUSR2));
+}
+
+CASE(a_daemon)
+{
+	int end[2], status;
+	pid_t pid;
+
+	CHECK_EQ(pipe(end), 0);
+	pid = fork();
+	if (pid == 0) {
+		if (daemon(0, 0) == -1)
+			_exit(9);
+		dprintf(end[1], "session %d, %s", getsid(0) == getpid(), get_current_dir_name());
+		_exit(0);
+	}
+	close(end[1]);
+	R(waitpid(pid, &status, 0) == pid);
+	say_status(status);
+	say_all(end[0]);
+}
+
+static void *become_a_daemon(void *arg)
+{
+	int *end = arg, r = daemon(1, 1), fd;
+
+	fd = open("/dev/null", O_RDONLY);
+	dprintf(end[1], "%d, session %d, opens %d", r, getsid(0) == getpid(), fd >= 0);
+	_exit(0);
+}
+
+/* The parent ends within it. */
+CASE(daemon_of_a_process_with_flows)
+{
+	int end[2], status;
+	pid_t pid;
+
+	CHECK_EQ(pipe(end), 0);
+	pid = fork();
+	if (pid == 0) {
+		says_as(100);
+		flow_end(flow(become_a_daemon, end));
+	}
+	close(end[1]);
+	R(waitpid(pid, &status, 0) == pid);
+	say_status(status);
+	say_all(end[0]);
+}
+
+CASE(forkpty_gives_a_terminal)
+{
+	char text[100] = "";
+	ssize_t n, at = 0;
+	int master, status;
+	pid_t pid = forkpty(&master, NULL, NULL, NULL);
+
+	if (pid == 0) {
+		SAY("on a terminal: %d", isatty(0) && isatty(1));
+		_exit(3);
+	}
+	R(pid > 0);
+	while ((n = read(master, text + at, sizeof(text) - 1 - (size_t)at)) > 0)
+		at += n;
+	SHOW(text, at);
+	R(waitpid(pid, &status, 0) == pid);
+	say_status(status);
 }
 
 /* --- The interrupt key */
