@@ -14,6 +14,10 @@
 #include "thread.h"
 #include "waitq.h"
 
+/* <signal.h> means X/Open's by the bare name. */
+int bsd_sigpause(int mask) __asm__("sigpause");
+#define sigpause bsd_sigpause
+
 /* Signals whose handlers signal() installs without SA_RESTART, by siginterrupt(). */
 static sigset_t interrupting;
 
@@ -179,6 +183,36 @@ EXPORT int sigsuspend(const sigset_t *mask)
 	return coro_leave(await_handler(me, mask, "sigsuspend"));
 }
 EXPORT_ALIAS(__sigsuspend, sigsuspend);
+
+/* sigpause(3), of BSD: a mask in the old form, of the first signals.  As sigsuspend(). */
+EXPORT int sigpause(int mask)
+{
+	sigset_t set;
+
+	if (LIKELY(!coro_self))
+		return libc.__sigpause(mask, 0);
+	sigemptyset(&set);
+	*sig_word(&set) = (unsigned)mask;
+	return sigsuspend(&set);
+}
+
+/* sigpause(3), of X/Open: without this signal blocked.  As sigsuspend(). */
+EXPORT int __xpg_sigpause(int sig)
+{
+	sigset_t set;
+
+	if (LIKELY(!coro_self))
+		return libc.__xpg_sigpause(sig);
+	if (sigprocmask(SIG_BLOCK, NULL, &set) < 0 || sigdelset(&set, sig) < 0)
+		return -1;
+	return sigsuspend(&set);
+}
+
+/* sigpause(3), the one or the other. */
+EXPORT int __sigpause(int what, int is_signal)
+{
+	return is_signal ? __xpg_sigpause(what) : sigpause(what);
+}
 
 static struct coro *target_of(pthread_t t)
 {

@@ -87,6 +87,7 @@ extern int __isoc99_vwscanf(const wchar_t *format, va_list ap),
 	__isoc23_vwscanf(const wchar_t *format, va_list ap);
 extern int __isoc99_vfwscanf(FILE *f, const wchar_t *format, va_list ap);
 extern int __isoc23_vfwscanf(FILE *f, const wchar_t *format, va_list ap);
+extern int __sigpause(int what, int is_signal), __xpg_sigpause(int sig);
 
 /* Programs still call what the headers deprecate. */
 #pragma GCC diagnostic push
