@@ -36,8 +36,9 @@ static struct {
 	void *(*PyThreadState_GetUnchecked)(void); /* _PyThreadState_UncheckedGet up to 3.12 */
 	void *(*PyThreadState_GetInterpreter)(void *ts);
 	void *(*PyThreadState_New)(void *interp);
+	void (*PyThreadState_Clear)(void *ts);
+	void (*PyThreadState_DeleteCurrent)(void);
 	void (*PyEval_RestoreThread)(void *ts);
-	void *(*PyEval_SaveThread)(void);
 	int (**PyOS_InputHook)(void);
 	/* For the watch. */
 	void *(*PySys_GetObject)(const char *name);
@@ -129,8 +130,9 @@ static bool find_names(void *object)
 		py.PyThreadState_GetUnchecked = dlsym(object, "_PyThreadState_UncheckedGet");
 	py.PyThreadState_GetInterpreter = dlsym(object, "PyThreadState_GetInterpreter");
 	py.PyThreadState_New = dlsym(object, "PyThreadState_New");
+	py.PyThreadState_Clear = dlsym(object, "PyThreadState_Clear");
+	py.PyThreadState_DeleteCurrent = dlsym(object, "PyThreadState_DeleteCurrent");
 	py.PyEval_RestoreThread = dlsym(object, "PyEval_RestoreThread");
-	py.PyEval_SaveThread = dlsym(object, "PyEval_SaveThread");
 	py.PyOS_InputHook = dlsym(object, "PyOS_InputHook");
 	if (settings.watch_ms)
 		find_names_for_watch(object);
@@ -224,8 +226,6 @@ bool python_is_up(void)
 
 /* --- Where a thread is, for the watch. */
 
-static void *watch_thread_state; /* kept, as the monitor's */
-
 bool python_is_here(void)
 {
 	return runtime_hi != 0;
@@ -284,16 +284,18 @@ static void answer_if_asked(void)
 		py.PyGC_Enable();
 }
 
-/* A thread of ours has the GIL once.  It has it when nobody else wants it. */
-static void pass_through_gil(void **thread_state)
+/* A thread of ours has the GIL once.  It has it when nobody else wants it.  Its state does not outlive that: the
+ * program can count the interpreter's threads. */
+static void pass_through_gil(void)
 {
-	if (!*thread_state)
-		*thread_state = py.PyThreadState_New(py.PyInterpreterState_Main());
-	if (!*thread_state)
+	void *ts = py.PyThreadState_New(py.PyInterpreterState_Main());
+
+	if (!ts)
 		return;
-	py.PyEval_RestoreThread(*thread_state);
+	py.PyEval_RestoreThread(ts);
 	answer_if_asked();
-	py.PyEval_SaveThread();
+	py.PyThreadState_Clear(ts);
+	py.PyThreadState_DeleteCurrent();
 }
 
 bool python_where(pthread_t thread, char *out, size_t size)
@@ -303,7 +305,7 @@ bool python_where(pthread_t thread, char *out, size_t size)
 	where.thread = thread;
 	where.found = false;
 	atomic_store(&where.asked, true);
-	pass_through_gil(&watch_thread_state);
+	pass_through_gil();
 	if (atomic_exchange(&where.asked, false) || !where.found)
 		return false;
 	snprintf(out, size, "%s", where.text);
@@ -311,8 +313,6 @@ bool python_where(pthread_t thread, char *out, size_t size)
 }
 
 /* --- The monitor's part. */
-
-static void *dog_thread_state; /* kept for the next monitor: freeing it would need the GIL */
 
 bool python_can_ask(void)
 {
@@ -322,7 +322,7 @@ bool python_can_ask(void)
 void python_ask(void)
 {
 	if (python_can_ask() && python_is_up())
-		pass_through_gil(&dog_thread_state);
+		pass_through_gil();
 }
 
 /* --- main in input(). */
@@ -356,6 +356,4 @@ void python_thread_started(void)
 void python_after_fork_child(void)
 {
 	atomic_store(&where.asked, false);
-	/* The interpreter frees the states of threads that did not survive. */
-	dog_thread_state = watch_thread_state = NULL;
 }

@@ -8,6 +8,7 @@ are seconds of the processor: where others take it away there is more time for
 ticks, not less.  And progress is mutual: computing threads share the
 interpreter with each other.
 """
+import ctypes
 import os
 import queue
 import select
@@ -199,6 +200,25 @@ class Preempt(unittest.TestCase):
                 thread.join()
             """)
         interpreters.destroy(interp)
+
+
+    def test_nothing_of_ours_stays(self):
+        """Who has made a thread give way is not left among the interpreter's threads."""
+        head, after = ctypes.pythonapi.PyInterpreterState_ThreadHead, ctypes.pythonapi.PyThreadState_Next
+        main = ctypes.pythonapi.PyInterpreterState_Main
+        for function in head, after, main:
+            function.restype = ctypes.c_void_p
+
+        def states():
+            found, state = 0, head(ctypes.c_void_p(main()))
+            while state:
+                found, state = found + 1, after(ctypes.c_void_p(state))
+            return found
+
+        with support.Crew() as crew:
+            for _ in range(2):
+                crew.start(compute, time.process_time() + 0.2)
+        support.wait_until(lambda: states() == 1, 'an interpreter with one thread')
 
 
 def tearDownModule():
