@@ -347,3 +347,61 @@ EXPORT int openat64(int dir, const char *path, int flags, ...)
 	return note_opened(me ? open_on_worker(me, dir, path, flags, mode)
 			      : libc.openat64(dir, path, flags, mode));
 }
+
+EXPORT int creat(const char *path, mode_t mode)
+{
+	int flags = O_WRONLY | O_CREAT | O_TRUNC;
+	struct coro *me = parks_in_open(AT_FDCWD, path, flags);
+
+	return note_opened(me ? open_on_worker(me, AT_FDCWD, path, flags, mode) : libc.creat(path, mode));
+}
+
+EXPORT int creat64(const char *path, mode_t mode)
+{
+	int flags = O_WRONLY | O_CREAT | O_TRUNC;
+	struct coro *me = parks_in_open(AT_FDCWD, path, flags);
+
+	return note_opened(me ? open_on_worker(me, AT_FDCWD, path, flags, mode) : libc.creat64(path, mode));
+}
+
+/* What fopen(3) opens with; O_NONBLOCK, with which nothing waits, if the mode is wrong or names an encoding. */
+static int flags_of(const char *mode)
+{
+	int flags = *mode == 'r' ? 0 : *mode == 'w' ? O_CREAT | O_TRUNC : O_CREAT | O_APPEND;
+
+	if ((*mode != 'r' && *mode != 'w' && *mode != 'a') || strchr(mode, ','))
+		return O_NONBLOCK;
+	if (strchr(mode, '+'))
+		return flags | O_RDWR;
+	return flags | (*mode == 'r' ? O_RDONLY : O_WRONLY) | (strchr(mode, 'x') ? O_EXCL : 0) |
+	       (strchr(mode, 'e') ? O_CLOEXEC : 0);
+}
+
+static FILE *stream_of(int fd, const char *mode)
+{
+	FILE *file = fd >= 0 ? fdopen(fd, mode) : NULL;
+
+	if (!file && fd >= 0)
+		close(fd);
+	return file;
+}
+
+/* fopen(3).  Parks, passes through, errno, differs: as open.  The stream is made where that returns, so that
+ * libc's lock on its list of streams is not held meanwhile. */
+EXPORT FILE *fopen(const char *path, const char *mode)
+{
+	int flags = coro_self ? flags_of(mode) : 0;
+	struct coro *me = parks_in_open(AT_FDCWD, path, flags);
+
+	return me ? stream_of(note_opened(open_on_worker(me, AT_FDCWD, path, flags, 0666)), mode)
+		  : libc.fopen(path, mode);
+}
+
+EXPORT FILE *fopen64(const char *path, const char *mode)
+{
+	int flags = coro_self ? flags_of(mode) : 0;
+	struct coro *me = parks_in_open(AT_FDCWD, path, flags);
+
+	return me ? stream_of(note_opened(open_on_worker(me, AT_FDCWD, path, flags, 0666)), mode)
+		  : libc.fopen64(path, mode);
+}

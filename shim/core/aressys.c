@@ -13,6 +13,11 @@
 
 #pragma GCC diagnostic ignored "-Wmissing-prototypes" /* only c-ares' objects call these */
 
+FILE *ares_sys_fopen(const char *path, const char *mode)
+{
+	return libc.fopen(path, mode);
+}
+
 size_t ares_sys_fread(void *to, size_t size, size_t n, FILE *f)
 {
 	return libc.fread(to, size, n, f);
