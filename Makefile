@@ -19,7 +19,8 @@
 #     make pythons    the Python tests under each of PYTHONS; else python3.9 to python3.13 and the distribution's
 #     make fuzz       the resolver's parsers with any bytes, FUZZ_SECONDS each (600)
 #     make soak       a chaos load on the drivers under the preload, all of it checked, SOAK_SECONDS long (600)
-#     make suites     CPython's own test suites with and without the preload
+#     make suites     CPython's own test suites with and without the preload; those that have to do with waiting
+#     make suites-all     all of them (scripts/suites.txt), but GUIs and the network; takes an hour
 #     make check-fresh    as root: run, test and pip install in a minimal system that is made for it
 #
 # TESTFLAGS go to tests/run, for example TESTFLAGS='-k mutex'.  V=1 shows whole commands.
@@ -114,6 +115,11 @@ suites:
 	scripts/setup suites
 	$(MAKE) all
 	scripts/suites $(SUITES)
+
+suites-all:
+	scripts/setup suites
+	$(MAKE) all
+	scripts/suites --all $(SUITES)
 
 fuzz:
 	scripts/setup fuzz
@@ -300,5 +306,5 @@ $(addprefix $(BUILD)/shim/,init.o core/libc.o core/loaded.o core/settings.o call
 
 -include $(SHIM_OBJ:.o=.d) $(GLUE_OBJ:.o=.d) $(TEST_PROGRAMS:=.d) $(TEST_SHARED:=.d)
 
-.PHONY: all run test check bench pythons cross suites fuzz soak deps install uninstall clean \
+.PHONY: all run test check bench pythons cross suites suites-all fuzz soak deps install uninstall clean \
 	check-asan check-backends check-ucontext check-handoff check-clang check-model check-fresh objects programs
