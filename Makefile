@@ -21,6 +21,7 @@
 #     make soak       a chaos load on the drivers under the preload, all of it checked, SOAK_SECONDS long (600)
 #     make suites     CPython's own test suites with and without the preload; those that have to do with waiting
 #     make suites-all     all of them (scripts/suites.txt), but GUIs and the network; takes an hour
+#     make client-suites  the suites of psycopg2, mysqlclient, PyMySQL, requests, urllib3 and redis-py, likewise
 #     make check-fresh    as root: run, test and pip install in a minimal system that is made for it
 #
 # TESTFLAGS go to tests/run, for example TESTFLAGS='-k mutex'.  V=1 shows whole commands.
@@ -120,6 +121,11 @@ suites-all:
 	scripts/setup suites
 	$(MAKE) all
 	scripts/suites --all $(SUITES)
+
+client-suites:
+	scripts/setup client-suites
+	$(MAKE) all
+	scripts/client-suites $(CLIENT_SUITES)
 
 fuzz:
 	scripts/setup fuzz
@@ -306,5 +312,5 @@ $(addprefix $(BUILD)/shim/,init.o core/libc.o core/loaded.o core/settings.o call
 
 -include $(SHIM_OBJ:.o=.d) $(GLUE_OBJ:.o=.d) $(TEST_PROGRAMS:=.d) $(TEST_SHARED:=.d)
 
-.PHONY: all run test check bench pythons cross suites suites-all fuzz soak deps install uninstall clean \
+.PHONY: all run test check bench pythons cross suites suites-all client-suites fuzz soak deps install uninstall clean \
 	check-asan check-backends check-ucontext check-handoff check-clang check-model check-fresh objects programs
