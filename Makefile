@@ -14,6 +14,7 @@
 #     make check-ucontext the tests of syncless.h, switched by swapcontext
 #     make check-handoff  the C and Python tests, preloaded, while the scheduler is handed off at random
 #     make check-clang    compiles everything with clang
+#     make check-surface  what the client libraries import and can wait is in the table; installs some fifty of them
 #     make check-model    the model of the hand-off (tests/model), by spin, which scripts/setup model installs
 #     make cross      compiles everything for aarch64, and runs the C tests of it under qemu-user
 #     make pythons    the Python tests under each of PYTHONS; else python3.9 to python3.13 and the distribution's
@@ -198,6 +199,10 @@ check-handoff: all programs
 check-clang:
 	$(MAKE) BUILD=build/clang CC=clang CXX=clang++ CFLAGS='-O2 -g -Werror' all programs
 
+check-surface:
+	scripts/setup surface
+	scripts/check-surface -v
+
 check-model:
 	scripts/model
 
@@ -313,4 +318,4 @@ $(addprefix $(BUILD)/shim/,init.o core/libc.o core/loaded.o core/settings.o call
 -include $(SHIM_OBJ:.o=.d) $(GLUE_OBJ:.o=.d) $(TEST_PROGRAMS:=.d) $(TEST_SHARED:=.d)
 
 .PHONY: all run test check bench pythons cross suites suites-all client-suites fuzz soak deps install uninstall clean \
-	check-asan check-backends check-ucontext check-handoff check-clang check-model check-fresh objects programs
+	check-asan check-backends check-ucontext check-handoff check-clang check-model check-surface check-fresh objects programs

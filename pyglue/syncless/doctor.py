@@ -21,6 +21,7 @@ import argparse
 import ast
 import collections
 import json
+import mmap
 import os
 import re
 import resource
@@ -51,7 +52,7 @@ class Elf:
 
     def __init__(self, path):
         with open(path, 'rb') as file:
-            self.data = file.read()
+            self.data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         if self.data[:6] != b'\x7fELF\2\1':
             raise ValueError(f'{path} is no 64-bit ELF file')
         try:
@@ -77,11 +78,10 @@ class Elf:
         for _, kind, _, _, offset, size, link, *_ in sections:
             if kind != self.DYNSYM:
                 continue
-            strings = sections[link][4]
-            for at in range(offset + 24, offset + size, 24):
-                name, _, _, section = struct.unpack_from('<IBBH', self.data, at)
-                end = self.data.index(b'\0', strings + name)
-                names[section != 0].add(self.data[strings + name:end].decode(errors='replace'))
+            strings = self.data[sections[link][4]:sections[link][4] + sections[link][5]]
+            for name, _, _, section, *_ in struct.iter_unpack('<IBBHQQ', self.data[offset + 24:offset + size]):
+                text = strings[name:strings.index(b'\0', name)]
+                names[section != 0].add(text.decode(errors='replace'))
         return names
 
 
