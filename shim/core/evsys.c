@@ -88,9 +88,15 @@ struct timespec *evsys_sleep(bool sleeps, struct timespec *ts)
 	return ts;
 }
 
+/* The loop's own event fd goes into the set here, where that may still fail: libev takes it for granted. */
 int ev_sys_epoll_create1(int flags)
 {
-	return evsys_epoll_fd = keep(raw1(SYS_epoll_create1, flags));
+	struct epoll_event ev = { .events = EPOLLIN };
+	long r;
+
+	evsys_epoll_fd = keep(raw1(SYS_epoll_create1, flags));
+	r = evsys_epoll_fd < 0 ? 0 : raw4(SYS_epoll_ctl, evsys_epoll_fd, EPOLL_CTL_ADD, event_fd, &ev);
+	return r < 0 ? (int)done(r) : evsys_epoll_fd; /* its number is closed with all our own */
 }
 
 int ev_sys_epoll_create(int size)
@@ -101,15 +107,21 @@ int ev_sys_epoll_create(int size)
 
 /* libev asserts that a watched fd is open.  A close that did not pass through us, or a native thread's
  * whose note is still on the way, must not end the program: any other error makes libev drop the
- * watchers and call them back, and then the waiters find out by their own call. */
+ * watchers and call them back, and then the waiters find out by their own call.  But it calls them back after
+ * the poll that it is about to begin, which therefore must not sleep. */
 int ev_sys_epoll_ctl(int epfd, int op, int fd, struct epoll_event *event)
 {
-	long r = raw4(SYS_epoll_ctl, epfd, op, fd, event);
+	long r;
 
+	do
+		r = raw4(SYS_epoll_ctl, epfd, fd == event_fd ? EPOLL_CTL_MOD : op, fd, event);
+	while (fd == event_fd && (r == -ENOMEM || r == -ENOSPC));
 	if (r == -EBADF || r == -EINVAL || r == -ELOOP)
 		r = -EIO;
 	if (r == -EPERM)
 		fd_found_inert(fd);
+	else if (r < 0 && r != -ENOENT && r != -EEXIST)
+		evsys_sleep_until = 0;
 	return (int)done(r);
 }
 
