@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include "coro.h"
+#include "evheap.h"
 #include "evsys.h"
 #include "fdtab.h"
 #include "raw.h"
@@ -38,7 +39,8 @@ static struct ev_loop *new_loop(unsigned backend)
 	struct ev_loop *l = NULL;
 
 	errno = ENOMEM; /* unless a system call says otherwise */
-	if (evsys_make_event_fd() == 0)
+	ev_set_allocator(evheap_realloc);
+	if (evsys_make_event_fd() == 0 && evheap_reserve(evsys_own[0] + 1) == 0)
 		l = ev_loop_new(EVFLAG_NOENV | backend);
 	if (!l)
 		evsys_close_own();
@@ -137,7 +139,9 @@ int loop_watch(struct fdrec *f, short want)
 	int saved = errno, r = loop_init(); /* a forked child has none yet */
 	struct watch *x = r < 0 ? NULL : watch_of(f);
 
-	errno = saved; /* calloc's */
+	if (x && evheap_reserve(f->fd + 1) < 0)
+		x = NULL; /* the record keeps it */
+	errno = saved;	  /* calloc's */
 	if (!x)
 		return r < 0 ? r : -ENOMEM;
 	if ((want & WAIT_READ) && !ev_is_active(&x->read))
