@@ -13,6 +13,7 @@
 #     make check-backends the C tests, preloaded, on each of libev's back ends
 #     make check-ucontext the tests of syncless.h, switched by swapcontext
 #     make check-handoff  the C and Python tests, preloaded, while the scheduler is handed off at random
+#     make check-faults   each call of libc's that the library makes fails once in each way (tests/faults); a part is in make test
 #     make check-clang    compiles everything with clang
 #     make check-surface  what the client libraries import and can wait is in the table; installs some fifty of them
 #     make check-model    the model of the hand-off (tests/model), by spin, which scripts/setup model installs
@@ -61,10 +62,10 @@ SHIM_OBJ = $(patsubst %,$(BUILD)/%.o,$(basename $(SHIM_SRC)))
 TEST_CFLAGS = -std=gnu11 -D_GNU_SOURCE -U_FORTIFY_SOURCE -Wall -Wextra -Itests -pthread
 TEST_CXXFLAGS = -std=gnu++17 -D_GNU_SOURCE -U_FORTIFY_SOURCE -Wall -Wextra -Itests -pthread
 TEST_LIBS = -lutil -ldl -lrt -lm
-TEST_SHARED_SRC = $(sort $(wildcard tests/api/lib*.c tests/calls/lib*.c tests/resolver/lib*.c))
+TEST_SHARED_SRC = $(sort $(wildcard tests/api/lib*.c tests/calls/lib*.c tests/faults/lib*.c tests/resolver/lib*.c))
 TEST_SHARED = $(patsubst %.c,$(BUILD)/%.so,$(TEST_SHARED_SRC))
 TEST_SRC = $(filter-out $(TEST_SHARED_SRC),$(sort $(wildcard tests/calls/*.c tests/hazards/*.c tests/api/*.c tests/resolver/*.c \
-	tests/diff/*.c)))
+	tests/diff/*.c tests/faults/*.c)))
 TEST_SRC_CXX = $(if $(shell command -v $(CXX)),$(sort $(wildcard tests/calls/*.cpp tests/hazards/*.cpp)))
 TEST_PROGRAMS = $(patsubst %,$(BUILD)/%,$(basename $(TEST_SRC) $(TEST_SRC_CXX)))
 
@@ -196,6 +197,9 @@ check-ucontext: all programs
 check-handoff: all programs
 	tests/run --chaos handoff --mode preload --only calls,hazards,api,python $(TESTFLAGS)
 
+check-faults: all programs
+	tests/faults/inject
+
 check-clang:
 	$(MAKE) BUILD=build/clang CC=clang CXX=clang++ CFLAGS='-O2 -g -Werror' all programs
 
@@ -318,4 +322,5 @@ $(addprefix $(BUILD)/shim/,init.o core/libc.o core/loaded.o core/settings.o call
 -include $(SHIM_OBJ:.o=.d) $(GLUE_OBJ:.o=.d) $(TEST_PROGRAMS:=.d) $(TEST_SHARED:=.d)
 
 .PHONY: all run test check bench pythons cross suites suites-all client-suites fuzz soak deps install uninstall clean \
-	check-asan check-backends check-ucontext check-handoff check-clang check-model check-surface check-fresh objects programs
+	check-asan check-backends check-ucontext check-handoff check-faults check-clang check-model check-surface check-fresh \
+	objects programs
