@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-# services: mariadb postgres
+# services: mariadb postgres redis
 # timeout: 180
 """The soak passes for a moment, and sees what is wrong: a lost operation, a wrong answer, a hang."""
 import contextlib
@@ -112,7 +112,7 @@ class Soak(unittest.TestCase):
             port = server.server_address[1]
             status, output = run(os.environ.get('PYTHON', 'python3'), os.path.join(LOAD, 'load.py'),
                                  '1', '1', '1', SOAK_PORTS=f'{port} {port}', SYNCLESS_MYSQL_PORT='',
-                                 SYNCLESS_PG_PORT='')
+                                 SYNCLESS_PG_PORT='', SYNCLESS_REDIS_PORT='')
             server.shutdown()
         self.assertEqual(status, 1, output)
         self.assertIn('ledger.Wrong', output)

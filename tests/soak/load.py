@@ -31,7 +31,7 @@ MOST_GROWTH = {'allocated_kb': 2048, 'memory_kb': 24576, 'mappings': 100}  # at 
 # The drivers lose memory, plainly as well: pycurl a block for each error.  Three or four bytes an operation.
 ALLOWED_PER_OPERATION = 10
 SPARE_THREADS = 24     # kernel threads that are there beside the crew's: native ones, workers, hosts
-DRIVERS = {'with_mysql': 'mysql', 'with_postgres': 'postgres', 'with_curl': None}
+DRIVERS = {'with_mysql': 'mysql', 'with_postgres': 'postgres', 'with_redis': 'redis', 'with_curl': None}
 PF_EXITING = 0x4
 
 

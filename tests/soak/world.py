@@ -70,7 +70,7 @@ def service(name):
     keys = 'HOST', 'PORT', 'USER', 'PASSWORD', 'DB'
     if not os.environ.get(f'SYNCLESS_{name}_PORT'):
         return None
-    found = {key.lower(): os.environ[f'SYNCLESS_{name}_{key}'] for key in keys}
+    found = {key.lower(): os.environ.get(f'SYNCLESS_{name}_{key}') for key in keys}
     found['port'] = int(found['port'])
     return found
 
@@ -81,7 +81,7 @@ class World:
         self.ledger = Ledger()
         self.engine = Engine()
         self.stopping = threading.Event()
-        self.mysql, self.postgres = service('MYSQL'), service('PG')
+        self.mysql, self.postgres, self.redis = service('MYSQL'), service('PG'), service('REDIS')
         self.http_port, self.mute_port = map(int, os.environ['SOAK_PORTS'].split())
         self.refusing = socket.socket()  # bound and not listening: nobody else can have the port
         self.refusing.bind(('127.0.0.1', 0))
