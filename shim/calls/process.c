@@ -22,10 +22,12 @@
 #include "fdtab.h"
 #include "handoff.h"
 #include "libc.h"
+#include "monitor.h"
 #include "offload.h"
 #include "raw.h"
 #include "rawlock.h"
 #include "wait.h"
+#include "watch.h"
 
 #ifndef P_PIDFD
 #define P_PIDFD 3
@@ -361,6 +363,8 @@ static PARKING pid_t fork_in_turn(struct pty *p)
 
 	coro_host();
 	cooplock_before_fork();
+	monitor_before_handlers();
+	watch_before_handlers();
 	if (must_not_wait())
 		return fork_now(p);
 	cooplock_take(&fork_lock, "fork");

@@ -41,6 +41,8 @@ int fd_waiting;
 
 _Atomic int fd_known_end;
 
+static void free_dropped(void);
+
 static struct chunk *chunk_of(int fd, bool make)
 {
 	unsigned i = (unsigned)fd / CHUNK;
@@ -260,6 +262,7 @@ struct fdrec *fd_record(int fd)
 		errno = c || fd < 0 ? EBADF : ENOMEM;
 		return NULL;
 	}
+	free_dropped();
 	f = calloc(1, sizeof(*f));
 	if (!f)
 		return NULL;
@@ -588,6 +591,10 @@ void fd_after_fork_parent(void)
 			fd_mark(fd, FD_SHARED);
 }
 
+/* In a forked child's handlers the locks of the allocator may be held: one that is not libc's lets them go in a
+ * handler of its own, which comes later.  So what is dropped there is freed when it is next wanted. */
+static struct fdrec *dropped;
+
 /* The waits are not touched: whose they were may be gone already. */
 static void drop_record(struct chunk *c, unsigned k)
 {
@@ -595,9 +602,20 @@ static void drop_record(struct chunk *c, unsigned k)
 
 	if (!f)
 		return;
-	free(f->watch); /* of a loop that will never run */
-	free(f);
+	f->serve_arg = dropped;
+	dropped = f;
 	atomic_store(&c->rec[k], NULL);
+}
+
+static void free_dropped(void)
+{
+	while (dropped) {
+		struct fdrec *f = dropped;
+
+		dropped = f->serve_arg;
+		free(f->watch); /* of a loop that will never run */
+		free(f);
+	}
 }
 
 static void drop_records_and_notes(void)

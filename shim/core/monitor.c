@@ -247,6 +247,11 @@ void monitor_thread_started(void)
 		companion_start(&monitor);
 }
 
+void monitor_before_handlers(void)
+{
+	companion_before_fork(&monitor);
+}
+
 /* One that asks waits for the interpreter's lock, which the forking thread holds. */
 void monitor_before_fork(void)
 {

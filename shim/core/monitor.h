@@ -19,6 +19,9 @@ void monitor_host_woke(void);
 void monitor_still_waits(void);
 /* Ends it if no green thread is left, so that a fork finds one kernel thread. */
 void monitor_before_fork(void);
+/* Before any handler of fork() has run.  One of an allocator's own (jemalloc, tcmalloc) takes all its locks, and then a
+ * kernel thread of ours that nobody needs any more could not end. */
+void monitor_before_handlers(void);
 void monitor_after_fork_child(void);
 
 #endif

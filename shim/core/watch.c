@@ -299,6 +299,11 @@ void watch_after_fork_parent(void)
 	symbol_after_fork();
 }
 
+void watch_before_handlers(void)
+{
+	companion_before_fork(&watch);
+}
+
 void watch_after_fork_child(void)
 {
 	symbol_after_fork();

@@ -12,6 +12,7 @@
 void watch_thread_started(void);
 
 void watch_before_fork(void);
+void watch_before_handlers(void); /* as monitor_before_handlers() */
 void watch_after_fork_parent(void);
 void watch_after_fork_child(void);
 
