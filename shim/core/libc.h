@@ -125,5 +125,7 @@ extern struct libc_calls libc;
 
 /* Fills the table.  0, or -ENOENT with the name of what this libc lacks in *missing. */
 int libc_bind(const char **missing);
+/* For early.S alone. */
+void libc_bind_early(void);
 
 #endif

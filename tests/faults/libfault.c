@@ -237,6 +237,7 @@ static long pass(struct entry *e, long *a)
 #define CALL(symbol, family, policy) FAMILY_##family(symbol)
 #define VERSIONED(symbol, version, family, policy) FAMILY_##family(symbol)
 #define OPTIONAL(symbol, family, policy) FAMILY_##family(symbol)
+#define NEWER(symbol, minor, family, policy) FAMILY_##family(symbol)
 #define ALIAS(spelling, symbol)
 #define CHECKED(spelling, symbol)
 #define LEFT(symbol, cause)
@@ -244,6 +245,7 @@ static long pass(struct entry *e, long *a)
 #undef CALL
 #undef VERSIONED
 #undef OPTIONAL
+#undef NEWER
 #undef ALIAS
 #undef CHECKED
 #undef LEFT
