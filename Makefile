@@ -14,6 +14,7 @@
 #     make check-ucontext the tests of syncless.h, switched by swapcontext
 #     make check-handoff  the C and Python tests, preloaded, while the scheduler is handed off at random
 #     make check-faults   each call of libc's that the library makes fails once in each way (tests/faults); a part is in make test
+#     make check-mixes    the tests of calls beside other allocators, libfaketime, ASan's runtime; in programs linked with -z now
 #     make check-clang    compiles everything with clang
 #     make check-surface  what the client libraries import and can wait is in the table; installs some fifty of them
 #     make check-model    the model of the hand-off (tests/model), by spin, which scripts/setup model installs
@@ -62,7 +63,8 @@ SHIM_OBJ = $(patsubst %,$(BUILD)/%.o,$(basename $(SHIM_SRC)))
 TEST_CFLAGS = -std=gnu11 -D_GNU_SOURCE -U_FORTIFY_SOURCE -Wall -Wextra -Itests -pthread
 TEST_CXXFLAGS = -std=gnu++17 -D_GNU_SOURCE -U_FORTIFY_SOURCE -Wall -Wextra -Itests -pthread
 TEST_LIBS = -lutil -ldl -lrt -lm
-TEST_SHARED_SRC = $(sort $(wildcard tests/api/lib*.c tests/calls/lib*.c tests/faults/lib*.c tests/resolver/lib*.c))
+TEST_SHARED_SRC = $(sort $(wildcard tests/api/lib*.c tests/calls/lib*.c tests/faults/lib*.c tests/mixes/lib*.c \
+	tests/resolver/lib*.c))
 TEST_SHARED = $(patsubst %.c,$(BUILD)/%.so,$(TEST_SHARED_SRC))
 TEST_SRC = $(filter-out $(TEST_SHARED_SRC),$(sort $(wildcard tests/calls/*.c tests/hazards/*.c tests/api/*.c tests/resolver/*.c \
 	tests/diff/*.c tests/faults/*.c)))
@@ -200,6 +202,11 @@ check-handoff: all programs
 check-faults: all programs
 	tests/faults/inject
 
+check-mixes:
+	scripts/setup mixes
+	$(MAKE) all programs
+	scripts/mixes
+
 check-clang:
 	$(MAKE) BUILD=build/clang CC=clang CXX=clang++ CFLAGS='-O2 -g -Werror' all programs
 
@@ -303,11 +310,14 @@ $(BUILD)/tests/%: tests/%.cpp Makefile
 	@echo '  CXX  $@'
 	$(Q)$(CXX) $(TEST_CXXFLAGS) $(CFLAGS) $(SANITIZE) -MMD -MP -MF $@.d -o $@ $< $(TEST_LIBS)
 
+# Its constructor comes before ours.
+$(BUILD)/tests/mixes/libearly.so: LDFLAGS += -Wl,-z,initfirst
+
 # What tests preload, load, or have libc load.
 $(BUILD)/tests/%.so: tests/%.c Makefile
 	@mkdir -p $(@D)
 	@echo '  CC   $@'
-	$(Q)$(CC) $(TEST_CFLAGS) $(CFLAGS) -fPIC -shared -MMD -MP -MF $@.d -o $@ $<
+	$(Q)$(CC) $(TEST_CFLAGS) $(CFLAGS) -fPIC -shared -MMD -MP -MF $@.d $(LDFLAGS) -o $@ $<
 
 # Parsers of shim/core, under libFuzzer.
 $(BUILD)/fuzz/%: tests/fuzz/%.c tests/fuzz/fuzz.h $(FUZZ_SRC) $(wildcard shim/core/*.h) Makefile
@@ -322,5 +332,5 @@ $(addprefix $(BUILD)/shim/,init.o core/libc.o core/loaded.o core/settings.o call
 -include $(SHIM_OBJ:.o=.d) $(GLUE_OBJ:.o=.d) $(TEST_PROGRAMS:=.d) $(TEST_SHARED:=.d)
 
 .PHONY: all run test check bench pythons cross suites suites-all client-suites fuzz soak deps install uninstall clean \
-	check-asan check-backends check-ucontext check-handoff check-faults check-clang check-model check-surface check-fresh \
-	objects programs
+	check-asan check-backends check-ucontext check-handoff check-faults check-mixes check-clang check-model check-surface \
+	check-fresh objects programs
