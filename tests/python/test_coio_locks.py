@@ -316,6 +316,24 @@ class Condition(unittest.TestCase):
         first.join()
         self.assertIsInstance(first.exception, coio.GreenletExit)
 
+    def test_killed_between_notice_and_lock(self):
+        """The notice has come, and the lock is still to be had."""
+        condition = coio.Condition()
+
+        def wait():
+            with condition:
+                condition.wait()
+
+        first, second = waiting(wait), waiting(wait)
+        with condition:
+            condition.notify()
+            self.assertTrue(until(first).alive)
+            first.kill(block=False)
+            self.assertTrue(until(first).alive)
+        first.join()
+        self.assertIsInstance(first.exception, coio.GreenletExit)
+        second.get(support.HANG)
+
     def test_killed_while_others_have_the_lock(self):
         """First in its wait, then in taking the lock again."""
         condition = coio.Condition()

@@ -109,16 +109,14 @@ class Condition(threading.Condition):
         self._waiters.append(waiter)
         state = self._release_save()
         try:
-            if timeout is None:
-                notified = waiter.acquire()
-            else:
-                notified = waiter.acquire(timeout > 0, timeout if timeout > 0 else -1)
-        except BaseException:
-            self._take_again(state)
+            try:
+                notified = waiter.acquire(timeout is None or timeout > 0, _for_lock(timeout))
+            finally:
+                self._take_again(state)
+        except BaseException:  # of either of the two waits
             if self._is_notified(waiter):
                 self.notify()
             raise
-        self._take_again(state)
         return notified or self._is_notified(waiter)
 
     def _is_notified(self, waiter: Any) -> bool:
@@ -132,6 +130,11 @@ class Condition(threading.Condition):
     def _take_again(self, state: Any) -> None:
         """Whoever is inside `with condition` must have the lock, whatever is raised meanwhile."""
         _raise(_surely(lambda: self._acquire_restore(state)))
+
+
+def _for_lock(timeout: Optional[float]) -> float:
+    """What Lock.acquire() wants to be told."""
+    return timeout if timeout is not None and timeout > 0 else -1
 
 
 def _surely(take: Callable[[], Any]) -> Optional[BaseException]:
