@@ -50,6 +50,7 @@ class Timeout(_glue.Block, BaseException):
         self.silent = silent
         self._task: Optional[_glue.Task] = None  # whom it is armed for
         self._deadline = 0  # with _task
+        self._owner: Optional[_glue.Task] = None  # who has started it, until the block ends
         self._raised: Optional[BaseException] = None
 
     @property
@@ -62,13 +63,30 @@ class Timeout(_glue.Block, BaseException):
         if self.pending:
             raise RuntimeError('this Timeout has been started before')
         self._raised = None
-        task = _glue.current()
+        self._owner = _glue.current()
+        self._arm()
+        return self
+
+    def _arm(self) -> None:
+        task = self._owner
         if self.seconds is not None and self.seconds < FOREVER:
             self._deadline = time.monotonic_ns() + int(self.seconds * NS)
             self._task = task
             task.timeouts.append(self)
             _set_limit(task)
-        return self
+
+    def change(self, seconds: Optional[float]) -> None:
+        """Another limit, which counts from now; None: no limit.
+
+        Also after it has been raised or cancelled in its block.  Before the
+        block it is as if the object had been made with it.  A wait that goes on
+        while another coroutine calls this is not ended earlier than it would
+        have been; the next one is.
+        """
+        self.cancel()
+        self.seconds = seconds
+        if self._owner is not None and not self._owner.ended:
+            self._arm()
 
     def cancel(self) -> None:
         """It will not be raised any more."""
@@ -84,6 +102,7 @@ class Timeout(_glue.Block, BaseException):
     def leave(self, value: Optional[BaseException], due: Optional[BaseException]) -> bool:
         """Block's hook, not for programs."""
         self.cancel()
+        self._owner = None
         if self.silent and self._raised is not None and self._raised is (value if due is None else due):
             return True
         if due is not None:
@@ -92,9 +111,12 @@ class Timeout(_glue.Block, BaseException):
 
     def _fire(self) -> BaseException:
         self.cancel()
-        exc = self if self.exc is None else self.exc
-        self._raised = exc() if isinstance(exc, type) else exc
+        self._raised = self._due()
         return self._raised.with_traceback(None)
+
+    def _due(self) -> BaseException:
+        exc = self if self.exc is None else self.exc
+        return exc() if isinstance(exc, type) else exc
 
     def __str__(self) -> str:
         return f'{self.seconds} s have passed'
