@@ -18,6 +18,7 @@
 #include <gnu/libc-version.h>
 #include "handoff.h"
 #include "libc.h"
+#include "loop.h"
 #include "settings.h"
 #include "streams.h"
 #include "switch.h"
@@ -104,9 +105,12 @@ static void report_handoff(int fd)
 
 EXPORT void syncless_report(int fd)
 {
-	int *tid = thread_tid_word(pthread_self());
+	int *tid = thread_tid_word(pthread_self()), libev[2];
 
+	loop_version(libev);
 	dprintf(fd, "glibc=%s\n", gnu_get_libc_version());
+	dprintf(fd, "libev=%d.%d\n", libev[0], libev[1]);
+	dprintf(fd, "backend=%s\n", loop_backend());
 	dprintf(fd, "fast_fs=%d\n", switch_fast_fs);
 	dprintf(fd, "tid_offset=%td\n", tid ? (char *)tid - (char *)pthread_self() : -1);
 	dprintf(fd, "blocking_stdio=%d\n", streams_are_blocking);

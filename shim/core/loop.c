@@ -78,6 +78,28 @@ bool loop_is_one_threads(void)
 	return loop ? ev_backend(loop) == EVBACKEND_IOURING : settings.backend == BACKEND_IO_URING;
 }
 
+const char *loop_backend(void)
+{
+	unsigned backend = loop ? ev_backend(loop) : 0;
+
+	switch (backend) {
+	case EVBACKEND_POLL:
+		return "poll";
+	case EVBACKEND_SELECT:
+		return "select";
+	case EVBACKEND_IOURING:
+		return "io_uring";
+	default:
+		return "epoll";
+	}
+}
+
+void loop_version(int version[2])
+{
+	version[0] = ev_version_major();
+	version[1] = ev_version_minor();
+}
+
 void loop_kick(void)
 {
 	if (loop)

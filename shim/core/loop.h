@@ -25,6 +25,9 @@ void loop_settle(int64_t t);
 
 /* Ends a blocking poll.  From any thread and from signal handlers. */
 void loop_kick(void);
+/* How it waits, as SYNCLESS_BACKEND names it; and libev's version, major and minor. */
+const char *loop_backend(void);
+void loop_version(int version[2]);
 
 /* Starts what `want` (WAIT_READ, WAIT_WRITE) needs; idempotent.  A watcher stays active until it fires
  * with nobody waiting.  0, -ENOMEM or -EMFILE. */
