@@ -21,6 +21,8 @@ _yield = _glue.schedule
 _park = _glue.park
 _ready_count = _glue.ready_count
 
+main_loop = None  # coio's stand-in for the main-loop tasklet of 2010, which is always runnable
+
 _ITSELF = object()  # schedule() without an argument: the tasklet is the value
 _ALONE = {True: 'the main tasklet is sending without a receiver available.',
           False: 'the main tasklet is receiving without a sender available.'}
@@ -193,11 +195,11 @@ class tasklet:  # noqa: N801
     tempval     what schedule() and receive() return, and raise if it is a bomb, when the tasklet goes on
     """
     __slots__ = ('tempval', '_task', '_home', '_func', '_bound', '_channel', '_is_sending', '_is_removed',
-                 '__weakref__', '__dict__')
+                 '_is_asleep', '__weakref__', '__dict__')
 
     def __init__(self, func=None, args=None, kwargs=None):
         self.tempval = self._task = self._home = self._channel = self._bound = None
-        self._is_removed = self._is_sending = False
+        self._is_removed = self._is_sending = self._is_asleep = False
         self._func = None
         if func is not None or args is not None or kwargs is not None:
             self.bind(func, args, kwargs)
@@ -268,7 +270,8 @@ class tasklet:  # noqa: N801
         wakes early.  RuntimeError if it is dead, unbound or blocked on a channel.
         """
         self._check_runnable()
-        if self._home is _my_home():
+        self._is_asleep = False  # coio.sleep() looks at it
+        if self._home is _local.home:  # None in a kernel thread
             self._set_removed(False)
             self._task.insert()
         else:
@@ -466,8 +469,13 @@ def getmain():
 
 
 def getruncount():
-    """How many tasklets of the thread are runnable, the current one included."""
-    return _ready_count() + 1
+    """How many tasklets of the thread are runnable, the current one included.
+
+    Once coio is imported its get_main_loop_tasklet() is one more in the main thread.
+    """
+    is_one_more = (main_loop is not None and main_loop._task is None
+                   and _thread.get_ident() == threading.main_thread().ident)
+    return _ready_count() + 1 + is_one_more
 
 
 def schedule(retval=_ITSELF):

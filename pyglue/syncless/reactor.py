@@ -39,7 +39,7 @@ class SynclessReactor(EPollReactor):
     def doIteration(self, delay):  # noqa: N802
         """Waits delay seconds at most (None: for ever) for what happens, and handles it."""
         if not delay and delay is not None:
-            self._coio.sleep(0)
+            self._coio.sleep()
         self._waits_in = self._coio.current()
         try:
             self.doPoll(delay)

@@ -20,9 +20,9 @@ def forever():
 
 def until(co):
     """Runs others until co waits or has ended."""
-    coio.sleep(0)
+    coio.sleep()
     while co.is_ready:
-        coio.sleep(0)
+        coio.sleep()
     return co
 
 

@@ -80,7 +80,7 @@ class Results(Coio):
         self.assertIsNone(co.value)
 
     def test_uncaught_is_printed_and_ends_only_itself(self):
-        other = coio.spawn(lambda: coio.sleep(0) or 'fine')
+        other = coio.spawn(lambda: coio.sleep() or 'fine')
         co = coio.spawn(fail)
         coio.joinall([co, other])
         self.assertEqual(self.printed, [co.exception])
@@ -122,7 +122,7 @@ class Results(Coio):
         def body(name):
             for _ in range(3):
                 order.append(name)
-                coio.sleep(-1)
+                coio.sleep()
 
         coio.joinall([coio.spawn(body, 'a'), coio.spawn(body, 'b')])
         self.assertEqual(''.join(order), 'ababab')
@@ -220,7 +220,7 @@ class Kill(Coio):
         ran = []
         co = coio.spawn(ran.append, 1)
         co.kill()
-        coio.sleep(0)
+        coio.sleep()
         self.assertTrue(co.dead)
         self.assertEqual(ran, [])
 
@@ -242,7 +242,7 @@ class Kill(Coio):
             try:
                 forever()
             except coio.GreenletExit:
-                coio.sleep(0)
+                coio.sleep()
                 return 'went on'
 
         co = until(coio.spawn(body))
@@ -286,7 +286,7 @@ class Links(Coio):
         for name in 'abc':
             co.link(lambda ended, name=name: calls.append((name, ended, coio.current(), ended.ended)))
         co.join()
-        coio.sleep(0)
+        coio.sleep()
         self.assertEqual(calls, [(name, co, co, True) for name in 'abc'])
 
     def test_after_the_end(self):
@@ -303,7 +303,7 @@ class Links(Coio):
         co.unlink(calls.append)
         co.unlink(calls.append)
         co.join()
-        coio.sleep(0)
+        coio.sleep()
         self.assertEqual(calls, [])
 
     def test_exception_is_printed_and_others_are_called(self):
@@ -312,7 +312,7 @@ class Links(Coio):
         co.link(fail)
         co.link(calls.append)
         co.join()
-        coio.sleep(0)
+        coio.sleep()
         self.assertEqual(calls, [co])
         self.assertEqual([type(error) for error in self.printed], [Raised])
 
@@ -323,7 +323,7 @@ class Links(Coio):
             co.link(calls.append)
         cos[0].kill()
         cos[1].join()
-        coio.sleep(0)
+        coio.sleep()
         self.assertEqual(calls, cos)
 
 

@@ -76,9 +76,9 @@ class Locks(unittest.TestCase):
             with lock:
                 with lock:
                     order.append(name)
-                    coio.sleep(0)
+                    coio.sleep()
                 order.append(name)
-                coio.sleep(0)
+                coio.sleep()
 
         coio.joinall([coio.spawn(body, name) for name in 'abc'], raise_error=True)
         self.assertEqual(''.join(order), 'aabbcc')
@@ -392,7 +392,7 @@ class Local(unittest.TestCase):
             own.value = value = next(values)
             for _ in range(3):
                 if support.GREEN:
-                    coio.sleep(0)
+                    coio.sleep()
                 self.assertEqual(own.value, value)
             self.assertEqual(vars(own), {'value': value})
             del own.value

@@ -135,7 +135,7 @@ class Timeout(unittest.TestCase):
         coio.sleep(SOON)
         with self.assertRaises(coio.Timeout), coio.Timeout(SOON) as timeout:
             compute_past(timeout)
-            coio.sleep(0)
+            coio.sleep()
 
     def test_start_and_cancel(self):
         timeout = coio.Timeout(SOON)
@@ -201,7 +201,7 @@ class Timeout(unittest.TestCase):
                 forever()
 
         co = coio.spawn(body)
-        coio.sleep(0)
+        coio.sleep()
         co.kill()
         self.assertIsInstance(co.exception, coio.GreenletExit)
 

@@ -118,7 +118,7 @@ from twisted.internet import threads
 def done(value):
     print(value)
     reactor.stop()
-reactor.callWhenRunning(lambda: threads.deferToThread(lambda: coio.sleep(0.01) or 7).addCallback(done))
+reactor.callWhenRunning(lambda: threads.deferToThread(lambda: coio.sleep(0.01) and 7).addCallback(done))
 reactor.run()
 '''), '7\n')
 

@@ -9,8 +9,13 @@
 
 A coroutine is a greenlet, on the thread that has started it.  Calls that block
 park it and let others run: those of the standard library and of drivers in C,
-unmodified, as in green threads.  So this module has no sockets and no files:
-there is nothing to patch and nothing to replace.
+unmodified, as in green threads.  So there is nothing to patch and nothing to
+replace.
+
+The module also has the names of the coio of 2010: nbfile and nbsocket,
+thread_pool, signal, select, wakeup_info, dns_resolve_ipv4 and others.  They are
+made of the standard library's calls.  Importing it makes the module
+syncless.stackless known as `stackless`.
 
 Needs the preload (`syncless run PROGRAM`) and the package greenlet; without the
 preload it can be imported, and what would make a coroutine or wait for one
@@ -20,17 +25,27 @@ from queue import Empty, Full
 
 from greenlet import GreenletExit
 
-from ._coroutine import Coroutine, current, iwait, join, joinall, kill, killall, sleep, spawn, spawn_later, wait
+from .. import stackless
+from ._coroutine import Coroutine, current, iwait, join, joinall, kill, killall, spawn, spawn_later, wait
 from ._local import local
 from ._locks import (Barrier, BoundedSemaphore, BrokenBarrierError, Condition, Event, LifoQueue, Lock,
                      PriorityQueue, Queue, RLock, Semaphore)
+from ._mainloop import (SendExceptionAndScheduleNext, SigIntHandler, cancel_main_loop_wait, get_main_loop_tasklet,
+                        has_feature_may_loop_return_1, has_feature_multiple_events_on_same_fd,
+                        insert_after_current, max_nonblocking_pipe_write_size, method, nonblocking_loop_for_tests,
+                        reinit, set_fd_blocking, version)
 from ._pool import Pool
 from ._server import Server, serve
-from ._timeout import Timeout
+from ._sleep import event_happened_token, sleep
+from ._timeout import Timeout, receive_with_timeout
 
 __all__ = [
     'Barrier', 'BoundedSemaphore', 'BrokenBarrierError', 'Condition', 'Coroutine', 'Empty', 'Event', 'Full',
-    'GreenletExit', 'LifoQueue', 'Lock', 'Pool', 'PriorityQueue', 'Queue', 'RLock', 'Semaphore', 'Server',
-    'Timeout', 'current', 'iwait', 'join', 'joinall', 'kill', 'killall', 'local', 'serve', 'sleep', 'spawn',
-    'spawn_later', 'wait',
+    'GreenletExit', 'LifoQueue', 'Lock', 'Pool', 'PriorityQueue', 'Queue', 'RLock', 'Semaphore',
+    'SendExceptionAndScheduleNext', 'Server', 'SigIntHandler', 'Timeout', 'cancel_main_loop_wait', 'current',
+    'event_happened_token', 'get_main_loop_tasklet', 'has_feature_may_loop_return_1',
+    'has_feature_multiple_events_on_same_fd', 'insert_after_current', 'iwait', 'join', 'joinall', 'kill',
+    'killall', 'local', 'max_nonblocking_pipe_write_size', 'method', 'nonblocking_loop_for_tests',
+    'receive_with_timeout', 'reinit', 'serve', 'set_fd_blocking', 'sleep', 'spawn', 'spawn_later', 'stackless',
+    'version', 'wait',
 ]

@@ -199,16 +199,6 @@ def current() -> _glue.Task:
     return _glue.current()
 
 
-def sleep(seconds: float = 0) -> None:
-    """Waits so many seconds.  0 and less: all others that are ready run once."""
-    try:
-        _glue.sleep(seconds)
-    except RuntimeError:
-        if not is_native():
-            raise
-        time.sleep(max(0, seconds))
-
-
 def join(co: _glue.Task, timeout: Optional[float] = None) -> bool:
     """Waits for the end of co, for so many seconds at most (None: any time); has it come?
 

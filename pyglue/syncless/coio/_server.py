@@ -10,7 +10,8 @@ import stat
 from typing import Any, Callable, Optional, Tuple, Union
 
 from .. import _glue
-from ._coroutine import Coroutine, killall, sleep, spawn
+from ._coroutine import Coroutine, killall, spawn
+from ._sleep import sleep
 
 Address = Union[Tuple[str, int], str, bytes, socket.socket]
 Handler = Callable[[socket.socket, Any], Any]

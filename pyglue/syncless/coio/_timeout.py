@@ -13,7 +13,7 @@ pyglue/_syncless/block.c.
 from __future__ import annotations
 
 import time
-from typing import Optional, Type, Union
+from typing import Any, Optional, Type, Union
 
 from .. import _glue
 from ._coroutine import FOREVER, NS
@@ -136,3 +136,17 @@ def expired(task: _glue.Task) -> Optional[BaseException]:
 
 
 _glue.set_expired(expired)
+
+
+def receive_with_timeout(timeout: Optional[float], channel: Any, default_value: Any = None) -> Any:
+    """channel.receive(), or default_value if nothing comes in so many seconds.
+
+    timeout     None: any time; 0 and less: it does not wait
+    channel     a stackless.channel; what is sent as an exception is raised, whatever it is
+    """
+    if timeout is None or channel.balance > 0:
+        return channel.receive()
+    if timeout > 0:
+        with Timeout(timeout, silent=True):
+            return channel.receive()
+    return default_value
