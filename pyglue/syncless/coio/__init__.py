@@ -36,6 +36,7 @@ from ._mainloop import (SendExceptionAndScheduleNext, SigIntHandler, cancel_main
                         reinit, set_fd_blocking, version)
 from ._pool import Pool
 from ._server import Server, serve
+from ._signal import signal, signal_handler_event
 from ._sleep import event_happened_token, sleep
 from ._timeout import Timeout, receive_with_timeout
 
@@ -46,6 +47,6 @@ __all__ = [
     'event_happened_token', 'get_main_loop_tasklet', 'has_feature_may_loop_return_1',
     'has_feature_multiple_events_on_same_fd', 'insert_after_current', 'iwait', 'join', 'joinall', 'kill',
     'killall', 'local', 'max_nonblocking_pipe_write_size', 'method', 'nonblocking_loop_for_tests',
-    'receive_with_timeout', 'reinit', 'serve', 'set_fd_blocking', 'sleep', 'spawn', 'spawn_later', 'stackless',
-    'version', 'wait',
+    'receive_with_timeout', 'reinit', 'serve', 'set_fd_blocking', 'signal', 'signal_handler_event', 'sleep',
+    'spawn', 'spawn_later', 'stackless', 'version', 'wait',
 ]
