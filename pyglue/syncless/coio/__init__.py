@@ -35,6 +35,7 @@ from ._mainloop import (SendExceptionAndScheduleNext, SigIntHandler, cancel_main
                         insert_after_current, max_nonblocking_pipe_write_size, method, nonblocking_loop_for_tests,
                         reinit, set_fd_blocking, version)
 from ._pool import Pool
+from ._select import select, select_ignorexlist, wakeup_info, wakeup_info_event
 from ._server import Server, serve
 from ._signal import signal, signal_handler_event
 from ._sleep import event_happened_token, sleep
@@ -47,6 +48,7 @@ __all__ = [
     'event_happened_token', 'get_main_loop_tasklet', 'has_feature_may_loop_return_1',
     'has_feature_multiple_events_on_same_fd', 'insert_after_current', 'iwait', 'join', 'joinall', 'kill',
     'killall', 'local', 'max_nonblocking_pipe_write_size', 'method', 'nonblocking_loop_for_tests',
-    'receive_with_timeout', 'reinit', 'serve', 'set_fd_blocking', 'signal', 'signal_handler_event', 'sleep',
-    'spawn', 'spawn_later', 'stackless', 'version', 'wait',
+    'receive_with_timeout', 'reinit', 'select', 'select_ignorexlist', 'serve', 'set_fd_blocking', 'signal',
+    'signal_handler_event', 'sleep', 'spawn', 'spawn_later', 'stackless', 'version', 'wait', 'wakeup_info',
+    'wakeup_info_event',
 ]
