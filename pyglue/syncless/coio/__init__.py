@@ -39,6 +39,7 @@ from ._select import select, select_ignorexlist, wakeup_info, wakeup_info_event
 from ._server import Server, serve
 from ._signal import signal, signal_handler_event
 from ._sleep import event_happened_token, sleep
+from ._threads import thread_pool
 from ._timeout import Timeout, receive_with_timeout
 
 __all__ = [
@@ -49,6 +50,6 @@ __all__ = [
     'has_feature_multiple_events_on_same_fd', 'insert_after_current', 'iwait', 'join', 'joinall', 'kill',
     'killall', 'local', 'max_nonblocking_pipe_write_size', 'method', 'nonblocking_loop_for_tests',
     'receive_with_timeout', 'reinit', 'select', 'select_ignorexlist', 'serve', 'set_fd_blocking', 'signal',
-    'signal_handler_event', 'sleep', 'spawn', 'spawn_later', 'stackless', 'version', 'wait', 'wakeup_info',
-    'wakeup_info_event',
+    'signal_handler_event', 'sleep', 'spawn', 'spawn_later', 'stackless', 'thread_pool', 'version', 'wait',
+    'wakeup_info', 'wakeup_info_event',
 ]
