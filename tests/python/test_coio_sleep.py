@@ -173,6 +173,12 @@ class Schedule(Coio):
             stackless.schedule(None)
             self.assertEqual(''.join(self.log), 'MABC' * min(turn, 3) + 'M' * (turn > 3))
 
+    def test_with_an_idle_file(self):
+        ends = os.pipe()
+        self.addCleanup(lambda: [os.close(end) for end in ends])
+        coio.fdopen(ends[0], do_close=0)
+        self.test_round_robin()
+
     def test_woken_reader_comes_first(self):
         """Before the next round, for in this one the loop is polled."""
         def write():

@@ -34,6 +34,8 @@ from ._mainloop import (SendExceptionAndScheduleNext, SigIntHandler, cancel_main
                         has_feature_may_loop_return_1, has_feature_multiple_events_on_same_fd,
                         insert_after_current, max_nonblocking_pipe_write_size, method, nonblocking_loop_for_tests,
                         reinit, set_fd_blocking, version)
+from ._nbfile import nbfile
+from ._nbopen import fdopen, nblimitreader, popen
 from ._pool import Pool
 from ._select import select, select_ignorexlist, wakeup_info, wakeup_info_event
 from ._server import Server, serve
@@ -46,10 +48,10 @@ __all__ = [
     'Barrier', 'BoundedSemaphore', 'BrokenBarrierError', 'Condition', 'Coroutine', 'Empty', 'Event', 'Full',
     'GreenletExit', 'LifoQueue', 'Lock', 'Pool', 'PriorityQueue', 'Queue', 'RLock', 'Semaphore',
     'SendExceptionAndScheduleNext', 'Server', 'SigIntHandler', 'Timeout', 'cancel_main_loop_wait', 'current',
-    'event_happened_token', 'get_main_loop_tasklet', 'has_feature_may_loop_return_1',
+    'event_happened_token', 'fdopen', 'get_main_loop_tasklet', 'has_feature_may_loop_return_1',
     'has_feature_multiple_events_on_same_fd', 'insert_after_current', 'iwait', 'join', 'joinall', 'kill',
-    'killall', 'local', 'max_nonblocking_pipe_write_size', 'method', 'nonblocking_loop_for_tests',
-    'receive_with_timeout', 'reinit', 'select', 'select_ignorexlist', 'serve', 'set_fd_blocking', 'signal',
-    'signal_handler_event', 'sleep', 'spawn', 'spawn_later', 'stackless', 'thread_pool', 'version', 'wait',
-    'wakeup_info', 'wakeup_info_event',
+    'killall', 'local', 'max_nonblocking_pipe_write_size', 'method', 'nbfile', 'nblimitreader',
+    'nonblocking_loop_for_tests', 'popen', 'receive_with_timeout', 'reinit', 'select', 'select_ignorexlist',
+    'serve', 'set_fd_blocking', 'signal', 'signal_handler_event', 'sleep', 'spawn', 'spawn_later', 'stackless',
+    'thread_pool', 'version', 'wait', 'wakeup_info', 'wakeup_info_event',
 ]
