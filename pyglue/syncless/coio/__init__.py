@@ -41,6 +41,7 @@ from ._select import select, select_ignorexlist, wakeup_info, wakeup_info_event
 from ._server import Server, serve
 from ._signal import signal, signal_handler_event
 from ._sleep import event_happened_token, sleep
+from ._sockets import nbsocket, nbsslsocket, new_realsocket, new_realsocket_fromfd, socketpair, ssl_wrap_socket
 from ._threads import thread_pool
 from ._timeout import Timeout, receive_with_timeout
 
@@ -50,8 +51,9 @@ __all__ = [
     'SendExceptionAndScheduleNext', 'Server', 'SigIntHandler', 'Timeout', 'cancel_main_loop_wait', 'current',
     'event_happened_token', 'fdopen', 'get_main_loop_tasklet', 'has_feature_may_loop_return_1',
     'has_feature_multiple_events_on_same_fd', 'insert_after_current', 'iwait', 'join', 'joinall', 'kill',
-    'killall', 'local', 'max_nonblocking_pipe_write_size', 'method', 'nbfile', 'nblimitreader',
-    'nonblocking_loop_for_tests', 'popen', 'receive_with_timeout', 'reinit', 'select', 'select_ignorexlist',
-    'serve', 'set_fd_blocking', 'signal', 'signal_handler_event', 'sleep', 'spawn', 'spawn_later', 'stackless',
+    'killall', 'local', 'max_nonblocking_pipe_write_size', 'method', 'nbfile', 'nblimitreader', 'nbsocket',
+    'nbsslsocket', 'new_realsocket', 'new_realsocket_fromfd', 'nonblocking_loop_for_tests', 'popen',
+    'receive_with_timeout', 'reinit', 'select', 'select_ignorexlist', 'serve', 'set_fd_blocking', 'signal',
+    'signal_handler_event', 'sleep', 'socketpair', 'spawn', 'spawn_later', 'ssl_wrap_socket', 'stackless',
     'thread_pool', 'version', 'wait', 'wakeup_info', 'wakeup_info_event',
 ]
