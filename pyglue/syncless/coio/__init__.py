@@ -27,6 +27,11 @@ from greenlet import GreenletExit
 
 from .. import stackless
 from ._coroutine import Coroutine, current, iwait, join, joinall, kill, killall, spawn, spawn_later, wait
+from ._dns import (DNS_QUERY_NO_SEARCH, HERROR_HOST_NOT_FOUND, HERROR_NO_ADDRESS, HERROR_NO_DATA, HERROR_NO_RECOVERY,
+                   HERROR_TRY_AGAIN, DnsLookupError, DnsResultParseError, dns_init, dns_init_force,
+                   dns_resolve_ipv4, dns_resolve_ipv6, dns_resolve_reverse, dns_shutdown, dnsresult, getfqdn,
+                   gethostbyaddr, gethostbyname, gethostbyname_ex, names_by_ip, names_by_nameip,
+                   partial_getaddrinfo, read_etc_hosts)
 from ._local import local
 from ._locks import (Barrier, BoundedSemaphore, BrokenBarrierError, Condition, Event, LifoQueue, Lock,
                      PriorityQueue, Queue, RLock, Semaphore)
@@ -46,14 +51,19 @@ from ._threads import thread_pool
 from ._timeout import Timeout, receive_with_timeout
 
 __all__ = [
-    'Barrier', 'BoundedSemaphore', 'BrokenBarrierError', 'Condition', 'Coroutine', 'Empty', 'Event', 'Full',
-    'GreenletExit', 'LifoQueue', 'Lock', 'Pool', 'PriorityQueue', 'Queue', 'RLock', 'Semaphore',
-    'SendExceptionAndScheduleNext', 'Server', 'SigIntHandler', 'Timeout', 'cancel_main_loop_wait', 'current',
-    'event_happened_token', 'fdopen', 'get_main_loop_tasklet', 'has_feature_may_loop_return_1',
-    'has_feature_multiple_events_on_same_fd', 'insert_after_current', 'iwait', 'join', 'joinall', 'kill',
-    'killall', 'local', 'max_nonblocking_pipe_write_size', 'method', 'nbfile', 'nblimitreader', 'nbsocket',
-    'nbsslsocket', 'new_realsocket', 'new_realsocket_fromfd', 'nonblocking_loop_for_tests', 'popen',
-    'receive_with_timeout', 'reinit', 'select', 'select_ignorexlist', 'serve', 'set_fd_blocking', 'signal',
-    'signal_handler_event', 'sleep', 'socketpair', 'spawn', 'spawn_later', 'ssl_wrap_socket', 'stackless',
-    'thread_pool', 'version', 'wait', 'wakeup_info', 'wakeup_info_event',
+    'Barrier', 'BoundedSemaphore', 'BrokenBarrierError', 'Condition', 'Coroutine', 'DNS_QUERY_NO_SEARCH',
+    'DnsLookupError', 'DnsResultParseError', 'Empty', 'Event', 'Full', 'GreenletExit', 'HERROR_HOST_NOT_FOUND',
+    'HERROR_NO_ADDRESS', 'HERROR_NO_DATA', 'HERROR_NO_RECOVERY', 'HERROR_TRY_AGAIN', 'LifoQueue', 'Lock',
+    'Pool', 'PriorityQueue', 'Queue', 'RLock', 'Semaphore', 'SendExceptionAndScheduleNext', 'Server',
+    'SigIntHandler', 'Timeout', 'cancel_main_loop_wait', 'current', 'dns_init', 'dns_init_force',
+    'dns_resolve_ipv4', 'dns_resolve_ipv6', 'dns_resolve_reverse', 'dns_shutdown', 'dnsresult',
+    'event_happened_token', 'fdopen', 'get_main_loop_tasklet', 'getfqdn', 'gethostbyaddr', 'gethostbyname',
+    'gethostbyname_ex', 'has_feature_may_loop_return_1', 'has_feature_multiple_events_on_same_fd',
+    'insert_after_current', 'iwait', 'join', 'joinall', 'kill', 'killall', 'local',
+    'max_nonblocking_pipe_write_size', 'method', 'names_by_ip', 'names_by_nameip', 'nbfile', 'nblimitreader',
+    'nbsocket', 'nbsslsocket', 'new_realsocket', 'new_realsocket_fromfd', 'nonblocking_loop_for_tests',
+    'partial_getaddrinfo', 'popen', 'read_etc_hosts', 'receive_with_timeout', 'reinit', 'select',
+    'select_ignorexlist', 'serve', 'set_fd_blocking', 'signal', 'signal_handler_event', 'sleep', 'socketpair',
+    'spawn', 'spawn_later', 'ssl_wrap_socket', 'stackless', 'thread_pool', 'version', 'wait', 'wakeup_info',
+    'wakeup_info_event',
 ]
