@@ -163,6 +163,7 @@ class channel:  # noqa: N801
         return True
 
     def line_of(self, one):
+        """The queue in which a tasklet waits here.  Not for programs."""
         return self._senders if one._is_sending else self._receivers
 
     def withdraw(self, one):

@@ -251,6 +251,7 @@ class tasklet:  # noqa: N801
             self._home.idle += self.is_counted() * (1 if is_removed else -1)
 
     def is_counted(self):
+        """Was it made by tasklet(), and is no thread's main or somebody else's coroutine?  Not for programs."""
         return self._task.__class__ is _Task
 
     def _check_runnable(self):
@@ -382,14 +383,17 @@ class tasklet:  # noqa: N801
 
     @property
     def is_main(self):
+        """Is it its thread's main one?"""
         return self._home is not None and self is self._home.main
 
     @property
     def is_current(self):
+        """Does it run now?"""
         return self._task is not None and self._task is _current()
 
     @property
     def thread_id(self):
+        """The threading.get_ident() of its thread."""
         return self._home.ident if self._home is not None else _thread.get_ident()
 
     @property

@@ -103,6 +103,7 @@ class Server:
 
     @property
     def closed(self) -> bool:
+        """Has somebody closed it?"""
         return self._acceptor.ended
 
     def __enter__(self) -> Server:
