@@ -314,7 +314,7 @@ bool greenlet_defers(struct coro *thread, int sig, const void *handler)
 	struct carrier *c = thread->carrier;
 	struct coro *root = c->root;
 
-	if (handler != (const void *)greenlet_python_handler || !root || root == c->current)
+	if (handler != (const void *)greenlet_python_handler || !root)
 		return false;
 	if (root->state != CORO_PARKED && root->state != CORO_READY)
 		return false;

@@ -412,20 +412,30 @@ static void run_on_own_stack(struct coro *me, unsigned flags, uint64_t mask, str
 	frame_leave(depth);
 }
 
+static void note_interrupted(struct coro *me, unsigned flags)
+{
+	me->interrupted |= note_of(flags);
+	if (UNLIKELY(me->carrier != NULL))
+		greenlet_interrupted(me, note_of(flags));
+}
+
 void handler_deliver_as(struct coro *me, int sig, siginfo_t *info, struct action a)
 {
 	uint64_t mask = sig_mask_of(me);
 	int saved = errno;
 	ucontext_t uc;
 
+	/* The thread comes out of a park; whichever greenlet is next would run the interpreter's. */
+	if (UNLIKELY(me->carrier != NULL) && greenlet_defers(me, sig, (void *)a.handler)) {
+		note_interrupted(me, a.flags);
+		return;
+	}
 	getcontext(&uc);
 	*sig_word(&uc.uc_sigmask) = mask;
 	sig_put_mask(me, mask | a.mask | (a.flags & SA_NODEFER ? 0 : BIT(sig)));
 	run_on_own_stack(me, a.flags, mask, &(struct call){ a.handler, sig, info, &uc });
 	sig_put_mask(me, *sig_word(&uc.uc_sigmask)); /* handlers may change their context's, see sigreturn(2) */
-	me->interrupted |= note_of(a.flags);
-	if (UNLIKELY(me->carrier != NULL))
-		greenlet_interrupted(me, note_of(a.flags));
+	note_interrupted(me, a.flags);
 	errno = saved;
 }
 

@@ -313,6 +313,28 @@ class Signals(Preloaded):
             result(killer)
         self.b.send(b'x')
 
+    def test_keyboard_interrupt_beside_another_wake(self):
+        """Both come while the thread sleeps; the greenlet that is woken runs first, and is not interrupted."""
+        def bystander():
+            data = self.a.recv(5)
+            return data + b'%d' % sum(range(1000))
+
+        for main_sleeps_last in False, True:  # that one is the shim's current flow
+            other = start(bystander)
+            if main_sleeps_last:
+                until(other)
+            pid = os.fork()
+            if not pid:
+                os.kill(os.getppid(), signal.SIGSTOP)
+                self.b.send(b'x')
+                os.kill(os.getppid(), signal.SIGINT)
+                os.kill(os.getppid(), signal.SIGCONT)
+                os._exit(0)
+            with self.assertRaises(KeyboardInterrupt):
+                _glue.park()
+            self.assertEqual(result(other), b'x499500')
+            os.waitpid(pid, 0)
+
     def test_handler_runs_and_the_call_goes_on(self):
         seen = []
         old = signal.signal(signal.SIGUSR1, lambda *_: seen.append(_glue.current()))
