@@ -100,6 +100,10 @@ class Nbsocket(unittest.TestCase):
             self.assertEqual(b.recv(99), b'text')
             sock.send(b'still open')
             self.assertEqual(sock.makefile_samefd('r', 16)._chunk, 16)
+            file = coio.nbsocket(a).makefile_samefd()  # which alone refers to its socket
+            b.send(b'x')
+            self.assertEqual(file.read(1), b'x')
+            file._owner.close()
 
     def test_aliases(self):
         self.assertIs(coio.new_realsocket, socket.socket)

@@ -92,6 +92,7 @@ class nbfile:  # noqa: N801
         self._chunk = CHUNK if min_read_buffer_size < 1 else min_read_buffer_size
         self._sslobj = sslobj
         self._close_ref = close_ref
+        self._owner: Any = None  # of the descriptors, which would close them if nothing referred to it
         self._in = bytearray()
         self._at = 0  # where in _in the bytes begin that have not been taken
         self._taken = 0  # how many have been, ever
@@ -493,7 +494,7 @@ class nbfile:  # noqa: N801
             self._in, self._at, self._out = bytearray(), 0, bytearray()
             close_ref, self._close_ref = self._close_ref, None
             fds = {fd for fd in (self._read_fd, self._write_fd) if fd >= 0}
-            self._sslobj = None
+            self._sslobj = self._owner = None
             self._read_fd = self._write_fd = -1
             if close_ref is not None:
                 result = close_ref.close()

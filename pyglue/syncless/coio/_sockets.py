@@ -29,13 +29,15 @@ class _SameFd:
         """An nbfile over the socket's own descriptor, which its close() leaves open.
 
         mode: 'r', 'w' or 'r+'.  bufsize: bytes to read at once, and the write_buffer_limit; negative: 8192.
-        The socket's timeout, as it is now, is the file's.
+        The socket's timeout, as it is now, is the file's.  The file keeps the socket from being collected.
         """
         fd = self.fileno()
         timeout = self.gettimeout()
         encrypted = self if ssl is not None and isinstance(self, ssl.SSLSocket) else None
-        return nbfile(fd, fd, bufsize, read_size(bufsize), mode=mode.replace('b', ''), sslobj=encrypted,
+        file = nbfile(fd, fd, bufsize, read_size(bufsize), mode=mode.replace('b', ''), sslobj=encrypted,
                       timeout_double=-1 if timeout is None or encrypted is not None else timeout)
+        file._owner = self
+        return file
 
 
 class nbsocket(_SameFd, socket.socket):  # noqa: N801
