@@ -151,7 +151,7 @@ static int wait_ours(pthread_cond_t *c, pthread_mutex_t *m, struct app_time limi
 	int err;
 
 	if (coro_here())
-		coro_enter();
+		coro_enter_wait();
 	if (standby_is_me() && limit.at && standby_applies())
 		return stand_by(m, limit);
 	if (attributes_of(c) & COND_SHARED)

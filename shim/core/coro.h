@@ -272,15 +272,24 @@ int coro_ended_early(struct coro *me);
 #define CALLS_A_TURN 128
 void sched_end_turn(struct coro *me);
 
-/* The same for calls that are cancellation points (pthreads(7)), and may let others run before they begin. */
-static inline struct coro *coro_enter(void)
+/* The same for calls that are cancellation points (pthreads(7)). */
+static inline struct coro *coro_enter_wait(void)
 {
 	struct coro *me = coro_may_park();
 
+	if (UNLIKELY(me && coro_cancel_due(me)) && !me->is_routine)
+		green_act_on_cancel(me);
+	return me;
+}
+
+/* And that may let others run before they begin.  Not for who is in the midst of something: a wait for a condition
+ * has a mutex, the GIL's own perhaps, without which no greenlet can be switched to. */
+static inline struct coro *coro_enter(void)
+{
+	struct coro *me = coro_enter_wait();
+
 	if (LIKELY(!me))
 		return me;
-	if (UNLIKELY(coro_cancel_due(me)) && !me->is_routine)
-		green_act_on_cancel(me);
 	if (UNLIKELY(++sched.calls >= CALLS_A_TURN))
 		sched_end_turn(me);
 	return me;
