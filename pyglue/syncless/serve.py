@@ -100,6 +100,7 @@ def _passed(fd):
 
 
 def parse(words):
+    """The options of the command line, as argparse has them; ends the program if they are wrong."""
     from .wsgi import Limits, _log
     parser = argparse.ArgumentParser(prog='syncless serve', description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -119,6 +120,7 @@ def parse(words):
 
 
 def serve(options):
+    """Serves as parse()'s options say, until a signal ends it."""
     from . import coio
     from .wsgi import HttpServer, Limits, _apps, _log
     listener = open_listener(options)
