@@ -40,6 +40,7 @@ static struct {
 	void (*PyThreadState_DeleteCurrent)(void);
 	void (*PyEval_RestoreThread)(void *ts);
 	int (**PyOS_InputHook)(void);
+	void **_PyOS_ReadlineTState; /* whose thread reads a line */
 	/* For the watch. */
 	void *(*PySys_GetObject)(const char *name);
 	void *(*PyObject_CallNoArgs)(void *callable);
@@ -134,6 +135,7 @@ static bool find_names(void *object)
 	py.PyThreadState_DeleteCurrent = dlsym(object, "PyThreadState_DeleteCurrent");
 	py.PyEval_RestoreThread = dlsym(object, "PyEval_RestoreThread");
 	py.PyOS_InputHook = dlsym(object, "PyOS_InputHook");
+	py._PyOS_ReadlineTState = dlsym(object, "_PyOS_ReadlineTState");
 	if (settings.watch_ms)
 		find_names_for_watch(object);
 	dl_iterate_phdr(note_range, recent);
@@ -331,10 +333,13 @@ bool python_owes_eintr;
 
 /* The interpreter calls this, without the GIL, before it reads a line from the terminal by fgets().  A signal that
  * ends the wait here would have ended that call.  GNU readline calls it, too, but after each select(), which parks
- * by itself, also when a signal has ended that: there the hook must not wait. */
+ * by itself, also when a signal has ended that: there the hook must not wait.  Nor for a program,
+ * by posix._inputhook(): the REPL of 3.13 reads more than a line at once, and then nothing more need come. */
 static int input_hook(void)
 {
-	bool by_fgets = python_is_runtime(__builtin_return_address(0)) && !libc.dlsym(RTLD_DEFAULT, "rl_callback_read_char");
+	bool by_program = py._PyOS_ReadlineTState && !*py._PyOS_ReadlineTState;
+	bool by_fgets = !by_program && python_is_runtime(__builtin_return_address(0)) &&
+			!libc.dlsym(RTLD_DEFAULT, "rl_callback_read_char");
 	struct coro *me = by_fgets ? coro_may_park() : NULL;
 	struct fdrec *f = me ? fd_record(0) : NULL;
 

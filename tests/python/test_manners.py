@@ -6,6 +6,7 @@ that we looked at the interpreter before it had chosen its allocators.
 Each fact is one of plain CPython, so the tests pass without the preload, too.
 """
 import os
+import posix
 import pty
 import sys
 import unittest
@@ -64,6 +65,19 @@ thread = threading.Thread(target=print, args=('here',)); thread.start(); thread.
 
 
 class Input(unittest.TestCase):
+    @unittest.skipUnless(hasattr(posix, '_inputhook'), 'no program can call the hook')
+    def test_hook_of_a_program(self):
+        """The REPL of 3.13 calls it before it looks at what it has read already."""
+        silent, ours = os.pipe()
+        with open(silent, 'rb') as stdin, open(ours, 'wb'):
+            run = support.run_python('-c', """
+import posix, threading
+thread = threading.Thread(target=print, args=('here',)); thread.start(); thread.join()
+if posix._is_inputhook_installed():
+    posix._inputhook()
+""", stdin=stdin)
+        self.assertEqual((run.returncode, run.stdout, run.stderr), (0, 'here\n', ''))
+
     def converse(self, module, typed):
         """What the program prints until it has ticked, then types, then all the rest."""
         pid, ours = pty.fork()
