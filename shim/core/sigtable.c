@@ -166,9 +166,12 @@ static void take_what_waits(struct coro *me, int sig)
 	uint64_t set = BIT(sig);
 	siginfo_t info;
 
-	while (raw4(SYS_rt_sigtimedwait, &set, &info, &at_once, 8) > 0)
-		if (!sig_is_nudge(&info))
-			sig_post(me, sig, &info, false);
+	while (raw4(SYS_rt_sigtimedwait, &set, &info, &at_once, 8) > 0) {
+		if (sig_is_nudge(&info))
+			continue;
+		atomic_fetch_or(&me->caught, BIT(sig)); /* coro_host() of run_kept() may come to it first */
+		sig_post(me, sig, &info, false);
+	}
 }
 
 /* What has come for the caller while there was a handler, and was not received yet. */
