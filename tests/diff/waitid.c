@@ -239,9 +239,11 @@ static void burn(int ms)
 {
 	struct rusage usage;
 
-	do
+	do {
+		for (volatile int i = 0; i < 1000000; i++)
+			;
 		getrusage(RUSAGE_SELF, &usage);
-	while (usage.ru_utime.tv_sec * 1000 + usage.ru_utime.tv_usec / 1000 < ms);
+	} while (usage.ru_utime.tv_sec * 1000 + usage.ru_utime.tv_usec / 1000 < ms);
 }
 
 /* One has computed, the other has not: each is told its own. */

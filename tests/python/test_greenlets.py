@@ -48,6 +48,12 @@ def result(task):
     return task.result
 
 
+def state_of(pid):
+    """Of its first kernel thread, as a letter of proc(5)."""
+    with open(f'/proc/{pid}/stat') as file:
+        return file.read().rpartition(')')[2].split()[0]
+
+
 def until(task):
     """Runs others until the task waits."""
     _glue.schedule()
@@ -319,18 +325,25 @@ class Signals(Preloaded):
             data = self.a.recv(5)
             return data + b'%d' % sum(range(1000))
 
+        def disturb(process):
+            """Both at once, when it sleeps."""
+            support.wait_until(lambda: state_of(process) == 'S')
+            os.kill(process, signal.SIGSTOP)
+            self.b.send(b'x')
+            os.kill(process, signal.SIGINT)
+            os.kill(process, signal.SIGCONT)
+
         for main_sleeps_last in False, True:  # that one is the shim's current flow
             other = start(bystander)
             if main_sleeps_last:
                 until(other)
-            pid = os.fork()
-            if not pid:
-                os.kill(os.getppid(), signal.SIGSTOP)
-                self.b.send(b'x')
-                os.kill(os.getppid(), signal.SIGINT)
-                os.kill(os.getppid(), signal.SIGCONT)
-                os._exit(0)
             with self.assertRaises(KeyboardInterrupt):
+                pid = os.fork()
+                if not pid:
+                    try:
+                        disturb(os.getppid())
+                    finally:
+                        os._exit(0)
                 _glue.park()
             self.assertEqual(result(other), b'x499500')
             os.waitpid(pid, 0)
