@@ -15,25 +15,6 @@
 
 #define NOWHERE ((void *)8)
 
-static int pair[2], ends[2];
-
-static void make_pair(void)
-{
-	stream_pair(pair);
-}
-
-static void make_pipe(void)
-{
-	CHECK_EQ(pipe(ends), 0);
-}
-
-static void *write_to(void *arg)
-{
-	await_blocked(1);
-	R(write(*(int *)arg, "bytes", 5));
-	return NULL;
-}
-
 /* --- Time */
 
 CASE(nanosleep_by_number)
