@@ -105,7 +105,7 @@ class Healthy(DoctorTest):
             self.assert_found(findings, 'ok', 'CPython %d.%d.%d' % sys.version_info[:3], sys.executable)
             self.assert_found(findings, 'ok', 'calls are taken')
             self.assert_found(findings, 'ok', 'for 10 ms goes on beside them', 'kernel threads')
-            self.assert_found(findings, 'note', 'Python itself', 'getgrouplist')
+            self.assert_found(findings, 'note', 'Python itself', 'sync')
 
     def test_program(self):
         path = self.compile('program', MAIN)
