@@ -55,6 +55,7 @@ static struct runq stranded; /* routines, launched while main, whose storage the
 static struct runq now, fresh, later;
 static bool polling; /* what becomes ready is `fresh` */
 static unsigned polls; /* so many have begun */
+#define GREENLETS_TURN_NS (10 * NS_PER_MS)
 static int64_t last_look_ns, last_poll_ns;
 static bool woken; /* somebody in fresh or later has been waiting for something */
 static struct {
@@ -467,14 +468,15 @@ void sched_yield_thread(struct coro *me)
 	yield_thread(me);
 }
 
-/* Who reads what is always there never parks, and the descriptors of the others are never looked at.  A vfork child
- * has no turns: it is not one of us, and has our memory. */
+/* Who reads what is always there never parks, and the descriptors of the others are never looked at.  Greenlets may
+ * count on it that nothing else runs between two waits, so they give way only where it has come to that.  A vfork
+ * child has no turns: it is not one of us, and has our memory. */
 void sched_end_turn(struct coro *me)
 {
 	int saved = errno;
 
 	sched.calls = 0;
-	if (fd_in_our_process())
+	if ((!greenlets_exist || now_ns() - last_look_ns >= GREENLETS_TURN_NS) && fd_in_our_process())
 		sched_yield_now(me);
 	errno = saved;
 }
