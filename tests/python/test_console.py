@@ -87,6 +87,7 @@ class Console(unittest.TestCase):
         self.console.expect_on_screen(r"\nthread got b'it'\n>>> \"half$")
         self.console.type('"\n')
         self.console.expect(r"'half'\n")
+        self.console.expect(PROMPT)
         self.leave()
 
     def test_a_traceback_does_not_break_the_line(self):
@@ -99,6 +100,7 @@ class Console(unittest.TestCase):
         self.console.expect_on_screen(r'\nTraceback(.|\n)*\nZeroDivisionError: division by zero\n>>> \[1,$')
         self.console.type(' 2]\n')
         self.console.expect(r'\[1, 2\]\n')
+        self.console.expect(PROMPT)
         self.leave()
 
     def test_ticker(self):
@@ -156,6 +158,7 @@ class Console(unittest.TestCase):
         self.console.expect_on_screen('\nthrough the gate\n>>> "typ$')  # the loop lives on
         self.console.type('ing"\n')
         self.console.expect(r"'typing'\n")
+        self.console.expect(PROMPT)
         self.leave()
 
     def test_interrupt(self):
