@@ -319,22 +319,21 @@ void handoff_forbid(const char *why)
 		say("%s() has changed the host's kernel thread: no hand-off from now on", why);
 }
 
-/* An allocator that takes locks of the program's kind would end calls of ours in the midst of others, where
- * we use it. */
-static bool allocator_is_libcs(void)
+/* An allocator, or a clock, that takes locks of the program's kind would end calls of ours in the midst of others,
+ * where we use it. */
+static bool is_libcs(const char *name)
 {
-	Dl_info of_malloc, of_libc;
+	Dl_info of_it, of_libc;
 	const ElfW(Sym) *symbol = NULL;
-	void *found = libc.dlsym(RTLD_DEFAULT, "malloc");
+	void *found = libc.dlsym(RTLD_DEFAULT, name);
 
 	if (libc.dlsym(RTLD_DEFAULT, "__asan_init") || libc.dlsym(RTLD_DEFAULT, "__tsan_init"))
 		return true;
 	/* A program linked to fixed addresses has an entry of its own that leads to it. */
-	if (dladdr1(found, &of_malloc, (void **)&symbol, RTLD_DL_SYMENT) && symbol &&
-	    symbol->st_shndx == SHN_UNDEF)
-		found = libc.dlsym(RTLD_NEXT, "malloc");
-	return libc.dladdr(found, &of_malloc) && libc.dladdr((void *)libc.read, &of_libc) &&
-	       of_malloc.dli_fbase == of_libc.dli_fbase;
+	if (dladdr1(found, &of_it, (void **)&symbol, RTLD_DL_SYMENT) && symbol && symbol->st_shndx == SHN_UNDEF)
+		found = libc.dlsym(RTLD_NEXT, name);
+	return libc.dladdr(found, &of_it) && libc.dladdr((void *)libc.read, &of_libc) &&
+	       of_it.dli_fbase == of_libc.dli_fbase;
 }
 
 const char *handoff_obstacle(void)
@@ -343,7 +342,9 @@ const char *handoff_obstacle(void)
 		return "the kernel has no membarrier()";
 	if (loop_is_one_threads())
 		return "io_uring belongs to one kernel thread";
-	return allocator_is_libcs() ? NULL : "the allocator is not libc's";
+	if (!is_libcs("malloc"))
+		return "the allocator is not libc's";
+	return is_libcs("clock_gettime") ? NULL : "the clock is not libc's";
 }
 
 static void get_ready(void)
