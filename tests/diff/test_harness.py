@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""The differential suite's harness tells each kind of difference, and no other."""
+"""The differential suite's harness tells each kind of difference, and no other; and there are many cases."""
 import os
 import re
 import subprocess
@@ -9,6 +9,7 @@ import tempfile
 import unittest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+LEAST = 600
 
 LEDGER = '''\
 law 8: for this test
@@ -80,6 +81,9 @@ class TestHarness(unittest.TestCase):
                 run = harness('--differences', ledger.name, 'self')
             self.assertEqual(run.returncode, 1)
             self.assertIn('neither a law, a case, nor a line of one', run.stdout)
+
+    def test_the_suite_is_large(self):
+        self.assertGreaterEqual(int(harness('--count').stdout), LEAST)
 
 
 if __name__ == '__main__':
