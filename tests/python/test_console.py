@@ -124,7 +124,7 @@ class Console(unittest.TestCase):
         self.console.type('def leave(): raise TaskletExit\n\n')
         self.console.expect(PROMPT)
         self.say('t = wrap_tasklet(leave)()')
-        self.say('coio.sleep(0); t.alive', 'False')
+        self.say('coio.sleep(); t.alive', 'False')
         self.leave()
 
     def test_a_tasklet_that_fails_at_the_prompt_ends_the_console(self):

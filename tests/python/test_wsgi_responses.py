@@ -242,7 +242,7 @@ class Connections(HttpCase):
         def application(environ, start_response):
             seen.append(environ['PATH_INFO'])
             start_response('200 OK', [])
-            coio.sleep(0)
+            coio.sleep()
             return [environ['PATH_INFO'].encode()]
         self.serve(application)
         client = self.connect()
