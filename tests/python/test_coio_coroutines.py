@@ -138,7 +138,7 @@ class Results(Coio):
                 own[1].recv(1)
         busy = coio.spawn(talk_to_itself)
         waiting = coio.spawn(lambda: over.append(other[0].recv(1)))
-        coio.sleep(0)
+        coio.sleep()
         other[1].send(b'x')
         coio.joinall([busy, waiting], raise_error=True)
         self.assertEqual(over, [b'x'])

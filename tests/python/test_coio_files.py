@@ -48,7 +48,7 @@ class Locks(Coio):
                     fcntl.flock(file, fcntl.LOCK_EX)
                     inside.append(1)
                     self.assertEqual(len(inside), 1)
-                    coio.sleep(0)
+                    coio.sleep()
                     inside.pop()
                     fcntl.flock(file, fcntl.LOCK_UN)
         coio.joinall([coio.spawn(work) for _ in range(20)])

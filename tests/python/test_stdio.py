@@ -45,7 +45,7 @@ class Greenlets(unittest.TestCase):
     def test_each_waits_for_its_own(self):
         streams = [Stream('r') for _ in range(20)]
         readers = [coio.spawn(stream.line) for stream in streams]
-        coio.sleep(0)
+        coio.sleep()
         for number, stream in reversed(list(enumerate(streams))):
             os.write(stream.far, b'%d\n' % number)
         self.assertEqual([reader.get() for reader in readers], [b'%d\n' % number for number in range(20)])
@@ -56,20 +56,20 @@ class Greenlets(unittest.TestCase):
         """Greenlets of one thread are one to libc's lock; inside a call they are not."""
         stream = Stream('r')
         readers = [coio.spawn(stream.line) for _ in range(3)]
-        coio.sleep(0)
+        coio.sleep()
         for part in (b'fi', b'rst\nsec', b'ond\nthi', b'rd\n'):
             os.write(stream.far, part)
-            coio.sleep(0)
+            coio.sleep()
         self.assertEqual([reader.get() for reader in readers], [b'first\n', b'second\n', b'third\n'])
         stream.close()
 
     def test_scanf_in_turn(self):
         stream = Stream('r')
         readers = [coio.spawn(stream.number) for _ in range(3)]
-        coio.sleep(0)
+        coio.sleep()
         for part in (b'1', b'2 3', b'4 ', b'56 '):
             os.write(stream.far, part)
-            coio.sleep(0)
+            coio.sleep()
         self.assertEqual([reader.get() for reader in readers], [12, 34, 56])
         stream.close()
 
@@ -101,7 +101,7 @@ class Greenlets(unittest.TestCase):
     def test_killed_in_it(self):
         stream = Stream('r')
         reader = coio.spawn(stream.line)
-        coio.sleep(0)
+        coio.sleep()
         reader.kill()
         reader.join()
         os.write(stream.far, b'later\n')
@@ -116,7 +116,7 @@ class Greenlets(unittest.TestCase):
             os.dup2(fd, number)
         a = coio.spawn(libc.system, b'read x <&7; exit $x')
         b = coio.spawn(libc.system, b'read x <&9; echo $x >&6; exit 1')
-        coio.sleep(0)
+        coio.sleep()
         child = ctypes.c_void_p(libc.popen(b'echo 3 >&8; exit 2', b'r'))
         self.assertEqual(libc.pclose(child) >> 8, 2)
         self.assertEqual([a.get() >> 8, b.get() >> 8], [3, 1])
