@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A program at a real terminal, for tests: what is typed there, and what is seen."""
+import contextlib
 import fcntl
 import os
 import pty
@@ -54,6 +55,14 @@ class Terminal:
                 return found
             if time.monotonic() > deadline or not self._read():
                 raise AssertionError(f'{pattern!r} is not in {self.seen[self.at:]!r}, after {self.seen[:self.at]!r}')
+
+    def until_it_sleeps(self):
+        """Waits until all kernel threads of the program do: a signal that comes just before a wait does not end it."""
+        def sleeps(tid):
+            with contextlib.suppress(OSError), open(f'/proc/{self.pid}/task/{tid}/stat') as file:
+                return file.read().rpartition(')')[2].split()[0] == 'S'
+            return True
+        support.wait_until(lambda: all(map(sleeps, os.listdir(f'/proc/{self.pid}/task'))))
 
     def screen(self):
         """What a terminal without a last row would show now: the few movements that line editors make are done."""
