@@ -138,7 +138,7 @@ extern PyTypeObject *response_type;
 int response_init(PyObject *module);
 
 /* Calls the application and sends what it answers.  True: the connection is in order, and may be kept. */
-bool respond(struct conn *c, const struct head *h, PyObject *environ, struct body *body, bool keep_alive,
+bool respond(struct conn *c, const struct head *h, PyObject *env, struct body *body, bool keep_alive,
 	     int *status);
 /* An answer of the server's own, after which the connection is closed. */
 void respond_status(struct conn *c, int status, bool head_only);
@@ -169,7 +169,7 @@ struct server {
 /* The header lines that all responses have, at most a second old. */
 struct span server_stamp(struct server *s);
 /* Tells log_error what is set, which then is no longer. */
-void server_log_error(struct server *s, const char *what, PyObject *environ);
+void server_log_error(struct server *s, const char *what, PyObject *env);
 
 /* Makes a type and adds it to the module; NULL with an exception. */
 PyTypeObject *add_type(PyObject *module, const char *name, PyType_Spec *spec);

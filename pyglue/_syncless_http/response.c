@@ -494,7 +494,7 @@ static bool send_result(Response *r, PyObject *result)
 }
 
 /* An exception of the application's: told, and answered if nothing of an answer has gone out. */
-static void answer_failure(Response *r, PyObject *environ)
+static void answer_failure(Response *r, PyObject *env)
 {
 	struct conn *c = r->conn;
 	bool is_exit = !PyErr_ExceptionMatches(PyExc_Exception);
@@ -503,7 +503,7 @@ static void answer_failure(Response *r, PyObject *environ)
 	if (is_exit)
 		PyErr_Fetch(&kind, &value, &trace);
 	else
-		server_log_error(c->server, "the application has failed", environ);
+		server_log_error(c->server, "the application has failed", env);
 	c->server->errors++;
 	if (!r->is_sent) {
 		r->status = 500;
@@ -514,12 +514,11 @@ static void answer_failure(Response *r, PyObject *environ)
 		PyErr_Restore(kind, value, trace);
 }
 
-bool respond(struct conn *c, const struct head *h, PyObject *environ, struct body *body, bool keep_alive,
+bool respond(struct conn *c, const struct head *h, PyObject *env, struct body *body, bool keep_alive,
 	     int *status)
 {
 	Response *r = (Response *)response_new(c, h, keep_alive);
-	PyObject *result =
-		r ? PyObject_CallFunctionObjArgs(c->server->app, environ, (PyObject *)r, NULL) : NULL;
+	PyObject *result = r ? PyObject_CallFunctionObjArgs(c->server->app, env, (PyObject *)r, NULL) : NULL;
 	bool ok = false;
 
 	if (!r)
@@ -534,7 +533,7 @@ bool respond(struct conn *c, const struct head *h, PyObject *environ, struct bod
 			respond_status(c, body->error, r->is_head);
 			c->broken = true;
 		} else {
-			answer_failure(r, environ);
+			answer_failure(r, env);
 		}
 	}
 	ok = ok && r->keep_alive && !c->broken;

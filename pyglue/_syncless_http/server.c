@@ -41,7 +41,7 @@ struct span server_stamp(struct server *s)
 	return (struct span){ s->stamp, s->stamp_size };
 }
 
-void server_log_error(struct server *s, const char *what, PyObject *environ)
+void server_log_error(struct server *s, const char *what, PyObject *env)
 {
 	PyObject *kind, *value, *trace, *done;
 
@@ -49,10 +49,9 @@ void server_log_error(struct server *s, const char *what, PyObject *environ)
 	PyErr_NormalizeException(&kind, &value, &trace);
 	if (value && trace)
 		PyException_SetTraceback(value, trace);
-	done = s->log_error == Py_None
-		       ? NULL
-		       : PyObject_CallFunction(s->log_error, "sOO", what, value ? value : Py_None,
-					       environ ? environ : Py_None);
+	done = s->log_error == Py_None ? NULL
+				       : PyObject_CallFunction(s->log_error, "sOO", what,
+							       value ? value : Py_None, env ? env : Py_None);
 	if (!done && PyErr_Occurred())
 		PyErr_WriteUnraisable(s->log_error);
 	Py_XDECREF(done);
@@ -100,16 +99,16 @@ static enum next read_head(struct conn *c, size_t *size, int *status)
 	}
 }
 
-static void log_access(struct server *s, PyObject *environ, int status, uint64_t sent, int64_t began)
+static void log_access(struct server *s, PyObject *env, int status, uint64_t sent, int64_t began)
 {
 	PyObject *done;
 
 	if (s->log_access == Py_None)
 		return;
-	done = PyObject_CallFunction(s->log_access, "OiKd", environ, status, (unsigned long long)sent,
+	done = PyObject_CallFunction(s->log_access, "OiKd", env, status, (unsigned long long)sent,
 				     (double)(clock_ns() - began) / 1e9);
 	if (!done)
-		server_log_error(s, "the access log has failed", environ);
+		server_log_error(s, "the access log has failed", env);
 	Py_XDECREF(done);
 }
 
@@ -124,17 +123,17 @@ static enum next serve_request(struct conn *c, const struct head *h, int64_t beg
 		.wants_continue =
 			h->expects_continue && (h->chunked || h->content_length > 0) && c->begin == c->end,
 	};
-	PyObject *input = input_new(&body), *environ = input ? environ_new(s, c, h, input) : NULL;
+	PyObject *input = input_new(&body), *env = input ? environ_new(s, c, h, input) : NULL;
 	bool keep = h->keep_alive && !s->stopping && c->requests < s->limits.requests;
 	int status = 0;
 
-	if (environ) {
-		keep = respond(c, h, environ, &body, keep, &status);
-		log_access(s, environ, status, c->sent, began);
+	if (env) {
+		keep = respond(c, h, env, &body, keep, &status);
+		log_access(s, env, status, c->sent, began);
 	}
 	if (input)
 		input_end(input);
-	Py_XDECREF(environ);
+	Py_XDECREF(env);
 	Py_XDECREF(input);
 	if (PyErr_Occurred())
 		return CLOSE;
