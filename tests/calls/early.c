@@ -6,6 +6,12 @@
 #include "calls/blocked.h"
 #include <poll.h>
 
+#ifdef __SANITIZE_ADDRESS__
+int main(void)
+{
+	SKIP("the sanitizer's own calls do not work so early");
+}
+#else
 static int resolved, prepared;
 
 static int forty_two(void)
@@ -56,3 +62,4 @@ int main(void)
 	CHECK_VERIFY();
 	return 0;
 }
+#endif
