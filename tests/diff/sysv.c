@@ -576,6 +576,7 @@ static void waits_with_undo(const struct other *o)
 	other_says(o);
 	f = flow(takes_with_undo, NULL);
 	flow_end(f);
+	says_as(60);
 	say_set();
 }
 
