@@ -20,15 +20,24 @@
 
 int __vasprintf_chk(char **text, int flag, const char *format, va_list ap);
 
-static PARKING int vfprintf_in_turn(FILE *restrict f, const char *restrict format, va_list ap)
+static PARKING int narrow_in_turn(int (*real)(FILE *, const char *, va_list), FILE *f, const char *format,
+				  va_list ap, const char *why)
 {
-	IN_TURN(f, "vfprintf");
-	return libc.vfprintf(f, format, ap);
+	IN_TURN(f, why);
+	return real(f, format, ap);
+}
+
+static PARKING int wide_in_turn(int (*real)(FILE *, const wchar_t *, va_list), FILE *f, const wchar_t *format,
+				va_list ap, const char *why)
+{
+	IN_TURN(f, why);
+	return real(f, format, ap);
 }
 
 EXPORT int vfprintf(FILE *restrict f, const char *restrict format, va_list ap)
 {
-	return streams_are_ours() ? vfprintf_in_turn(f, format, ap) : libc.vfprintf(f, format, ap);
+	return streams_are_ours() ? narrow_in_turn(libc.vfprintf, f, format, ap, "vfprintf")
+				  : libc.vfprintf(f, format, ap);
 }
 
 EXPORT int vprintf(const char *restrict format, va_list ap)
@@ -98,15 +107,10 @@ EXPORT int __printf_chk(int flag, const char *format, ...)
 	return r;
 }
 
-static PARKING int vfwprintf_in_turn(FILE *restrict f, const wchar_t *restrict format, va_list ap)
-{
-	IN_TURN(f, "vfwprintf");
-	return libc.vfwprintf(f, format, ap);
-}
-
 EXPORT int vfwprintf(FILE *restrict f, const wchar_t *restrict format, va_list ap)
 {
-	return streams_are_ours() ? vfwprintf_in_turn(f, format, ap) : libc.vfwprintf(f, format, ap);
+	return streams_are_ours() ? wide_in_turn(libc.vfwprintf, f, format, ap, "vfwprintf")
+				  : libc.vfwprintf(f, format, ap);
 }
 
 EXPORT int vwprintf(const wchar_t *restrict format, va_list ap)
@@ -258,15 +262,10 @@ EXPORT int __dprintf_chk(int fd, int flag, const char *restrict format, ...)
 /* --- scanf, by the names of old, of C99 (where %a is a number) and of C23 (where numbers may begin with
  * 0b). */
 
-static PARKING int vfscanf_in_turn(FILE *restrict f, const char *restrict format, va_list ap)
-{
-	IN_TURN(f, "vfscanf");
-	return libc.vfscanf(f, format, ap);
-}
-
 EXPORT int vfscanf(FILE *restrict f, const char *restrict format, va_list ap)
 {
-	return streams_are_ours() ? vfscanf_in_turn(f, format, ap) : libc.vfscanf(f, format, ap);
+	return streams_are_ours() ? narrow_in_turn(libc.vfscanf, f, format, ap, "vfscanf")
+				  : libc.vfscanf(f, format, ap);
 }
 
 EXPORT int vscanf(const char *restrict format, va_list ap)
@@ -296,15 +295,10 @@ EXPORT int scanf(const char *restrict format, ...)
 	return r;
 }
 
-static PARKING int vfwscanf_in_turn(FILE *restrict f, const wchar_t *restrict format, va_list ap)
-{
-	IN_TURN(f, "vfwscanf");
-	return libc.vfwscanf(f, format, ap);
-}
-
 EXPORT int vfwscanf(FILE *restrict f, const wchar_t *restrict format, va_list ap)
 {
-	return streams_are_ours() ? vfwscanf_in_turn(f, format, ap) : libc.vfwscanf(f, format, ap);
+	return streams_are_ours() ? wide_in_turn(libc.vfwscanf, f, format, ap, "vfwscanf")
+				  : libc.vfwscanf(f, format, ap);
 }
 
 EXPORT int vwscanf(const wchar_t *restrict format, va_list ap)
@@ -334,15 +328,9 @@ EXPORT int wscanf(const wchar_t *restrict format, ...)
 	return r;
 }
 
-static PARKING int isoc99_vfscanf_in_turn(FILE *restrict f, const char *restrict format, va_list ap)
-{
-	IN_TURN(f, "vfscanf");
-	return libc.__isoc99_vfscanf(f, format, ap);
-}
-
 EXPORT int __isoc99_vfscanf(FILE *restrict f, const char *restrict format, va_list ap)
 {
-	return streams_are_ours() ? isoc99_vfscanf_in_turn(f, format, ap)
+	return streams_are_ours() ? narrow_in_turn(libc.__isoc99_vfscanf, f, format, ap, "vfscanf")
 				  : libc.__isoc99_vfscanf(f, format, ap);
 }
 
@@ -373,15 +361,9 @@ EXPORT int __isoc99_scanf(const char *restrict format, ...)
 	return r;
 }
 
-static PARKING int isoc99_vfwscanf_in_turn(FILE *restrict f, const wchar_t *restrict format, va_list ap)
-{
-	IN_TURN(f, "vfwscanf");
-	return libc.__isoc99_vfwscanf(f, format, ap);
-}
-
 EXPORT int __isoc99_vfwscanf(FILE *restrict f, const wchar_t *restrict format, va_list ap)
 {
-	return streams_are_ours() ? isoc99_vfwscanf_in_turn(f, format, ap)
+	return streams_are_ours() ? wide_in_turn(libc.__isoc99_vfwscanf, f, format, ap, "vfwscanf")
 				  : libc.__isoc99_vfwscanf(f, format, ap);
 }
 
@@ -413,15 +395,9 @@ EXPORT int __isoc99_wscanf(const wchar_t *restrict format, ...)
 }
 
 /* Who calls it has a libc that has it. */
-static PARKING int isoc23_vfscanf_in_turn(FILE *restrict f, const char *restrict format, va_list ap)
-{
-	IN_TURN(f, "vfscanf");
-	return libc.__isoc23_vfscanf(f, format, ap);
-}
-
 EXPORT int __isoc23_vfscanf(FILE *restrict f, const char *restrict format, va_list ap)
 {
-	return streams_are_ours() ? isoc23_vfscanf_in_turn(f, format, ap)
+	return streams_are_ours() ? narrow_in_turn(libc.__isoc23_vfscanf, f, format, ap, "vfscanf")
 				  : libc.__isoc23_vfscanf(f, format, ap);
 }
 
@@ -452,15 +428,9 @@ EXPORT int __isoc23_scanf(const char *restrict format, ...)
 	return r;
 }
 
-static PARKING int isoc23_vfwscanf_in_turn(FILE *restrict f, const wchar_t *restrict format, va_list ap)
-{
-	IN_TURN(f, "vfwscanf");
-	return libc.__isoc23_vfwscanf(f, format, ap);
-}
-
 EXPORT int __isoc23_vfwscanf(FILE *restrict f, const wchar_t *restrict format, va_list ap)
 {
-	return streams_are_ours() ? isoc23_vfwscanf_in_turn(f, format, ap)
+	return streams_are_ours() ? wide_in_turn(libc.__isoc23_vfwscanf, f, format, ap, "vfwscanf")
 				  : libc.__isoc23_vfwscanf(f, format, ap);
 }
 
