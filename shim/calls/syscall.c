@@ -332,14 +332,6 @@ static long await(long n, const long *a)
 
 /* --- Signals */
 
-/* What handlers are to the kernel; libc's record has the mask elsewhere, and another size. */
-struct kernel_action {
-	void (*handler)(int, siginfo_t *, void *);
-	unsigned long flags;
-	void (*restorer)(void);
-	uint64_t mask;
-};
-
 static long change_handler(long n, const long *a)
 {
 	const struct kernel_action *act = (const struct kernel_action *)a[1];

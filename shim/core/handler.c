@@ -217,6 +217,13 @@ static bool is_elsewhere(const struct coro *me, const struct coro *whose)
 	return UNLIKELY(whose && whose != me && whose->state == CORO_ALONE);
 }
 
+static void note_interrupted(struct coro *me, unsigned flags)
+{
+	me->interrupted |= note_of(flags);
+	if (UNLIKELY(me->carrier != NULL))
+		greenlet_interrupted(me, note_of(flags));
+}
+
 static void sort_out(struct coro *me, int sig, siginfo_t *info, ucontext_t *uc)
 {
 	struct coro *whose = me;
@@ -237,11 +244,9 @@ static void sort_out(struct coro *me, int sig, siginfo_t *info, ucontext_t *uc)
 	}
 	/* Before the handler, which may jump.  coro_begin_wait() forgets it if there is no wait. */
 	if (whose) {
-		whose->interrupted |= note_of(sigtable_get(sig).flags);
+		note_interrupted(whose, sigtable_get(sig).flags);
 		if (whose->interruptible)
 			coro_unpark(whose);
-		if (UNLIKELY(whose->carrier != NULL))
-			greenlet_interrupted(whose, note_of(sigtable_get(sig).flags));
 		if (UNLIKELY(whose->carrier != NULL) &&
 		    greenlet_defers(whose, sig, (void *)sigtable_get(sig).handler))
 			return;
@@ -410,13 +415,6 @@ static void run_on_own_stack(struct coro *me, unsigned flags, uint64_t mask, str
 		make_call_on(top, c);
 	}
 	frame_leave(depth);
-}
-
-static void note_interrupted(struct coro *me, unsigned flags)
-{
-	me->interrupted |= note_of(flags);
-	if (UNLIKELY(me->carrier != NULL))
-		greenlet_interrupted(me, note_of(flags));
 }
 
 void handler_deliver_as(struct coro *me, int sig, siginfo_t *info, struct action a)

@@ -25,6 +25,14 @@ struct action {
 	uint64_t mask;
 };
 
+/* As the kernel has it: libc's record has the mask elsewhere, and another size. */
+struct kernel_action {
+	handler_fn *handler;
+	unsigned long flags;
+	void (*restorer)(void);
+	uint64_t mask;
+};
+
 /* The 64 signals there are; the rest of a sigset_t is unused. */
 static inline uint64_t *sig_word(const sigset_t *set)
 {

@@ -198,6 +198,7 @@ static bool is_ignored(int sig, const struct sigaction *act)
 int sig_action(int sig, const struct sigaction *act, struct sigaction *old)
 {
 	struct sigaction was, want;
+	struct coro *loses_handler;
 	uint64_t mask;
 	int r;
 
@@ -206,18 +207,18 @@ int sig_action(int sig, const struct sigaction *act, struct sigaction *old)
 	if (raw1(SYS_getpid, 0) != sigtable_owner)
 		return plain_action(sig, act, old);
 	want = *act; /* *old may be the same */
+	loses_handler = handler_is_real(want.sa_sigaction) ? NULL : coro_self;
 	raw_block_signals(&mask);
 	rawlock_take(&table.lock);
 	r = plain_action(sig, NULL, &was);
-	if (!handler_is_real(want.sa_sigaction) && atomic_load(&table.real[sig]) && coro_self &&
-	    !sig_blocks(coro_self, sig))
-		take_what_waits(coro_self, sig);
+	if (loses_handler && atomic_load(&table.real[sig]) && !sig_blocks(loses_handler, sig))
+		take_what_waits(loses_handler, sig);
 	if (r == 0 && install_locked(sig, &want) < 0)
 		r = -errno;
 	rawlock_drop(&table.lock);
 	raw_restore_signals(&mask);
-	if (r == 0 && !handler_is_real(want.sa_sigaction) && coro_self)
-		run_kept(coro_self, sig);
+	if (r == 0 && loses_handler)
+		run_kept(loses_handler, sig);
 	if (r == 0 && is_ignored(sig, &want))
 		sig_forget(sig);
 	if (r == 0 && old)

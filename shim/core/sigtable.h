@@ -8,13 +8,6 @@
 
 #include "handler.h"
 
-struct kernel_action {
-	handler_fn *handler;
-	unsigned long flags;
-	void (*restorer)(void);
-	uint64_t mask;
-};
-
 /* The process; not so in a vfork child, which has handlers of its own and our memory. */
 extern int sigtable_owner;
 
