@@ -23,6 +23,7 @@
 #include "fdtab.h"
 #include "filelock.h"
 #include "libc.h"
+#include "loaded.h"
 #include "raw.h"
 #include "settings.h"
 
@@ -206,24 +207,13 @@ struct range {
 	uintptr_t page, page_end; /* what the loader has made read-only */
 };
 
-static bool has_code(const struct dl_phdr_info *info, uintptr_t code)
-{
-	for (int i = 0; i < info->dlpi_phnum; i++) {
-		const ElfW(Phdr) *p = &info->dlpi_phdr[i];
-
-		if (p->p_type == PT_LOAD && code - info->dlpi_addr - p->p_vaddr < p->p_memsz)
-			return true;
-	}
-	return false;
-}
-
 static int find_range(struct dl_phdr_info *info, size_t size, void *arg)
 {
 	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
 	struct range *r = arg;
 
 	(void)size;
-	if (!has_code(info, (uintptr_t)libcs.read))
+	if (!loaded_has(info, (uintptr_t)libcs.read))
 		return 0;
 	for (int i = 0; i < info->dlpi_phnum; i++) {
 		const ElfW(Phdr) *p = &info->dlpi_phdr[i];

@@ -115,3 +115,14 @@ bool loaded_is_next(const struct link_map *map, const char *name)
 	}
 	return behind && at && find(at, name);
 }
+
+bool loaded_has(const struct dl_phdr_info *info, uintptr_t address)
+{
+	for (int i = 0; i < info->dlpi_phnum; i++) {
+		const ElfW(Phdr) *p = &info->dlpi_phdr[i];
+
+		if (p->p_type == PT_LOAD && address - info->dlpi_addr - p->p_vaddr < p->p_memsz)
+			return true;
+	}
+	return false;
+}

@@ -20,6 +20,7 @@
 #include <sys/auxv.h>
 #include "base.h"
 #include "libc.h"
+#include "loaded.h"
 #include "rawlock.h"
 
 #define SEGMENTS 1024
@@ -58,22 +59,11 @@ static int segment_count;
 /* Of an object that contains one of `passed_over` no segment is noted. */
 static uintptr_t passed_over[4];
 
-static bool object_has(const struct dl_phdr_info *info, uintptr_t address)
-{
-	for (int i = 0; i < info->dlpi_phnum; i++) {
-		const ElfW(Phdr) *p = &info->dlpi_phdr[i];
-
-		if (p->p_type == PT_LOAD && address - info->dlpi_addr - p->p_vaddr < p->p_memsz)
-			return true;
-	}
-	return false;
-}
-
 static int note_segments(struct dl_phdr_info *info, size_t size, void *arg)
 {
 	(void)size, (void)arg;
 	for (size_t i = 0; i < ARRAY_LEN(passed_over); i++)
-		if (passed_over[i] && object_has(info, passed_over[i]))
+		if (passed_over[i] && loaded_has(info, passed_over[i]))
 			return 0;
 	for (int i = 0; i < info->dlpi_phnum && segment_count < SEGMENTS; i++) {
 		const ElfW(Phdr) *p = &info->dlpi_phdr[i];
@@ -171,7 +161,7 @@ static int is_its_object(struct dl_phdr_info *info, size_t size, void *arg)
 	struct object *o = arg;
 
 	(void)size;
-	if (!object_has(info, o->code))
+	if (!loaded_has(info, o->code))
 		return 0;
 	o->base = info->dlpi_addr;
 	snprintf(o->path, sizeof(o->path), "%s", info->dlpi_name[0] ? info->dlpi_name : "/proc/self/exe");
