@@ -99,8 +99,7 @@ EXPORT int execveat(int dir, const char *path, char *const argv[], char *const e
 	return exec_at(dir, path, argv, envp, flags);
 }
 
-/* --- With the arguments in a row.  The vector lies on the caller's stack, as libc's does: it may be a vfork
- * child. */
+/* --- With the arguments in a row. */
 
 static size_t count_args(va_list ap)
 {
@@ -111,58 +110,53 @@ static size_t count_args(va_list ap)
 	return n;
 }
 
-static void read_args(char **argv, const char *first, size_t n, va_list ap)
+/* The vector lies on the caller's stack, as libc's does: it may be a vfork child.  has_env: another follows. */
+static int exec_row(int (*exec)(const char *, char *const *, char *const *), const char *path,
+		    const char *first, va_list ap, bool has_env)
 {
+	va_list counted;
+	char **argv;
+	size_t n;
+
+	va_copy(counted, ap);
+	n = count_args(counted);
+	va_end(counted);
+	argv = __builtin_alloca((n + 1) * sizeof(*argv));
 	argv[0] = (char *)first;
 	for (size_t i = 1; i <= n; i++)
 		argv[i] = va_arg(ap, char *);
+	return exec(path, argv, has_env ? va_arg(ap, char **) : environ);
 }
 
 EXPORT int execl(const char *path, const char *arg, ...)
 {
 	va_list ap;
-	char **argv;
-	size_t n;
+	int r;
 
 	va_start(ap, arg);
-	n = count_args(ap);
+	r = exec_row(execve, path, arg, ap, false);
 	va_end(ap);
-	argv = __builtin_alloca((n + 1) * sizeof(*argv));
-	va_start(ap, arg);
-	read_args(argv, arg, n, ap);
-	va_end(ap);
-	return execve(path, argv, environ);
+	return r;
 }
 
 EXPORT int execlp(const char *file, const char *arg, ...)
 {
 	va_list ap;
-	char **argv;
-	size_t n;
+	int r;
 
 	va_start(ap, arg);
-	n = count_args(ap);
+	r = exec_row(execvpe, file, arg, ap, false);
 	va_end(ap);
-	argv = __builtin_alloca((n + 1) * sizeof(*argv));
-	va_start(ap, arg);
-	read_args(argv, arg, n, ap);
-	va_end(ap);
-	return execvpe(file, argv, environ);
+	return r;
 }
 
 EXPORT int execle(const char *path, const char *arg, ...)
 {
-	char **argv, **envp;
 	va_list ap;
-	size_t n;
+	int r;
 
 	va_start(ap, arg);
-	n = count_args(ap);
+	r = exec_row(execve, path, arg, ap, true);
 	va_end(ap);
-	argv = __builtin_alloca((n + 1) * sizeof(*argv));
-	va_start(ap, arg);
-	read_args(argv, arg, n, ap);
-	envp = va_arg(ap, char **);
-	va_end(ap);
-	return execve(path, argv, envp);
+	return r;
 }
