@@ -33,6 +33,7 @@ import traceback
 import types
 
 from . import _launch
+from ._unix import free_path
 from .backdoor_client import CLIENT_MARK as BEGIN, PROMPT_BEGIN, PROMPT_END, console_path, signal_path, start_time
 from .console import Awaiting, allow_await
 
@@ -287,11 +288,7 @@ def _bound_at(path):
     """A socket that is the owner's alone.  One that a dead process has left there is replaced."""
     listener = socket.socket(socket.AF_UNIX)
     try:
-        with socket.socket(socket.AF_UNIX) as other:
-            if other.connect_ex(path) == 0:
-                raise OSError(errno.EADDRINUSE, 'a console listens there', path)
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(path)
+        free_path(path)
         old = os.umask(0o177)
         try:
             listener.bind(path)

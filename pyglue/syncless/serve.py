@@ -17,6 +17,7 @@ import socket
 import sys
 
 from . import _launch
+from ._unix import free_path
 
 LIMITS_HELP = {'head_bytes': 'of a request\'s head', 'line_bytes': 'of its first line', 'body_bytes': 'of its body',
                'discard_bytes': 'of a body that the application does not read',
@@ -52,12 +53,8 @@ def find_application(name):
 
 
 def _bound_unix(path):
+    free_path(path)
     listener = socket.socket(socket.AF_UNIX)
-    with socket.socket(socket.AF_UNIX) as other:
-        if other.connect_ex(path) == 0:
-            raise Wrong(f'another process serves {path}')
-    if os.path.exists(path):
-        os.unlink(path)
     listener.bind(path)
     listener.listen(1024)
     return listener

@@ -95,6 +95,17 @@ class Serve(unittest.TestCase):
                 self.assertIn(line, run.stderr)
                 self.assertTrue(run.stderr.startswith('syncless: '))
 
+    def test_unix_path_of_a_file(self):
+        path = self.folder + '/demo.py'
+        with open(path) as file:
+            text = file.read()
+        run = subprocess.run([LAUNCHER, 'serve', 'demo', '--unix', path], env=self.env, cwd=self.folder, stderr=subprocess.PIPE,
+                             stdin=subprocess.DEVNULL, text=True, timeout=support.HANG)
+        self.assertEqual((run.returncode, run.stderr),
+                         (1, f'syncless: {path}: a file that is no socket stands there; name another path\n'))
+        with open(path) as file:
+            self.assertEqual(file.read(), text)
+
     def test_unix_socket_and_passed_sockets(self):
         path = self.folder + '/socket'
         self.start('demo', '--unix', path)
