@@ -43,21 +43,26 @@ struct futex_wait {
 	struct timespec at; /* limit.at may point here */
 };
 
+static bool is_refused(long r)
+{
+	return r == -EFAULT || r == -EINVAL;
+}
+
 /* Whether we may read a word, and a time, which the kernel finds out for us: asked to move none of a word's
  * waiters it only compares, and of a wait it reads the time first. */
 static bool is_readable(const uint32_t *word)
 {
 	static uint32_t other;
-	long r = raw6(SYS_futex, (long)word, FUTEX_CMP_REQUEUE | FUTEX_PRIVATE_FLAG, 0, 0, (long)&other, 0);
 
-	return r >= 0 || r == -EAGAIN;
+	return !is_refused(
+		raw6(SYS_futex, (long)word, FUTEX_CMP_REQUEUE | FUTEX_PRIVATE_FLAG, 0, 0, (long)&other, 0));
 }
 
 static bool is_good_time(const struct timespec *ts)
 {
 	static uint32_t zero;
 
-	return !ts || raw4(SYS_futex, &zero, FUTEX_WAIT | FUTEX_PRIVATE_FLAG, 1, ts) == -EAGAIN;
+	return !ts || !is_refused(raw4(SYS_futex, &zero, FUTEX_WAIT | FUTEX_PRIVATE_FLAG, 1, ts));
 }
 
 /* False: the kernel will say what is wrong with the arguments, without waiting. */
