@@ -4,20 +4,16 @@
  */
 #include <limits.h>
 #include <poll.h>
-#include <string.h>
 #include "coro.h"
 #include "fdtab.h"
 #include "iov.h"
 #include "libc.h"
+#include "passed.h"
 #include "probe.h"
 #include "wait.h"
 
-#ifndef SCM_PIDFD
-#define SCM_PIDFD 0x04
-#endif
-
-/* The kernel never waits for out-of-band data, nor for errors; but a unix socket has no queue of them, and takes the flag
- * for none. */
+/* The kernel never waits for out-of-band data, nor for errors; but a unix socket has no queue of them, and
+ * takes the flag for none. */
 static bool never_waits(int fd, int flags)
 {
 	if (LIKELY(!(flags & (MSG_DONTWAIT | MSG_OOB | MSG_ERRQUEUE))))
@@ -28,24 +24,7 @@ static bool never_waits(int fd, int flags)
 /* Numbers that came along are new to us. */
 static ssize_t note_passed(const struct msghdr *msg, ssize_t n)
 {
-	struct msghdr *m = (struct msghdr *)msg;
-
-	if (n < 0 || !m->msg_controllen)
-		return n;
-	for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c)) {
-		const unsigned char *at = CMSG_DATA(c);
-
-		if (c->cmsg_level != SOL_SOCKET || (c->cmsg_type != SCM_RIGHTS && c->cmsg_type != SCM_PIDFD))
-			continue;
-		for (size_t left = c->cmsg_len - CMSG_LEN(0); left >= sizeof(int); left -= sizeof(int)) {
-			int fd;
-
-			memcpy(&fd, at, sizeof(fd));
-			at += sizeof(fd);
-			fd_appeared(fd);
-		}
-	}
-	return n;
+	return each_passed(msg, n, fd_appeared);
 }
 
 static bool is_stream(int fd)
@@ -115,8 +94,8 @@ static ssize_t receive_msg(struct io_wait *w, struct msghdr *msg, int flags)
 	return n;
 }
 
-/* The rest of a receive of which `done` bytes are there, and which waits for `enough`.  A piece that brings ancillary
- * data is the last one, as in the kernel.  Returns the sum: errors are for the next call to find. */
+/* The rest of a receive of which `done` bytes are there, and which waits for `enough`.  A piece that brings
+ * ancillary data is the last one, as in the kernel.  Returns the sum: errors are for the next call to find. */
 static size_t receive_rest(struct io_wait *w, struct msghdr *msg, const struct msghdr *asked, int flags,
 			   size_t done, size_t enough)
 {
@@ -235,7 +214,8 @@ static PARKING ssize_t park_recvmsg(struct coro *me, int fd, struct msghdr *msg,
 	return n;
 }
 
-/* recv(2).  Parks: until there is something to receive (SO_RCVLOWAT bytes; all of it with MSG_WAITALL), or SO_RCVTIMEO.
+/* recv(2).  Parks: until there is something to receive (SO_RCVLOWAT bytes; all of it with MSG_WAITALL), or
+ * SO_RCVTIMEO.
  * Passes through: non-blocking sockets, MSG_DONTWAIT, MSG_OOB, MSG_ERRQUEUE.
  * errno: the kernel's; EAGAIN on timeout; EINTR as for SA_RESTART; EBADF if closed while parked.
  * Differs: the kernel lets a recv outlive close(2); we end it. */
@@ -309,8 +289,8 @@ static unsigned empty_messages(struct mmsghdr *vec, unsigned n)
 	return n;
 }
 
-/* The timeout is looked at after each message and never ends a wait for one, as in the kernel (recvmmsg(2)).  An error
- * after the first message is left for the next call.  Returns how many came, or -1. */
+/* The timeout is looked at after each message and never ends a wait for one, as in the kernel (recvmmsg(2)).
+ * An error after the first message is left for the next call.  Returns how many came, or -1. */
 static PARKING int park_recvmmsg(struct coro *me, int fd, struct mmsghdr *vec, unsigned n, int flags,
 				 struct timespec *timeout)
 {

@@ -4,35 +4,23 @@
  * first bytes (an error, a signal, a timeout) makes it return their count, and raises no SIGPIPE, as in the kernel.
  */
 #include <limits.h>
-#include <string.h>
 #include "coro.h"
 #include "fdtab.h"
 #include "iov.h"
 #include "libc.h"
+#include "passed.h"
 #include "sending.h"
 #include "wait.h"
 
 /* Numbers that are sent along are from now on others' as well. */
+static void note_shared(int fd)
+{
+	fd_mark(fd, FD_SHARED);
+}
+
 static ssize_t note_sent(const struct msghdr *msg, ssize_t n)
 {
-	struct msghdr *m = (struct msghdr *)msg;
-
-	if (n < 0 || !m->msg_controllen)
-		return n;
-	for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c)) {
-		const unsigned char *at = CMSG_DATA(c);
-
-		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
-			continue;
-		for (size_t left = c->cmsg_len - CMSG_LEN(0); left >= sizeof(int); left -= sizeof(int)) {
-			int fd;
-
-			memcpy(&fd, at, sizeof(fd));
-			at += sizeof(fd);
-			fd_mark(fd, FD_SHARED);
-		}
-	}
-	return n;
+	return each_passed(msg, n, note_shared);
 }
 
 static PARKING ssize_t park_sendto(struct coro *me, int fd, const void *buf, size_t len, int flags,
