@@ -270,6 +270,25 @@ static int bring_up(void)
 	return 0;
 }
 
+/* Out of something for the moment: this thread is native, and the next one may be green. */
+static bool may_pass(int r)
+{
+	return r == -EMFILE || r == -ENFILE || r == -ENOMEM || r == -EAGAIN;
+}
+
+static void say_not_up(int r)
+{
+	static bool said;
+
+	if (!may_pass(r)) {
+		settings.threads = THREADS_NONE;
+		say("green threads do not work here (%s); threads stay native", strerror(-r));
+	} else if (!said) {
+		said = true;
+		say("no green threads for now (%s); threads are native until there can be", strerror(-r));
+	}
+}
+
 static int ensure_up(void)
 {
 	static struct rawlock lock;
@@ -278,10 +297,8 @@ static int ensure_up(void)
 	if (LIKELY(sched.main != NULL))
 		return 0;
 	rawlock_take(&lock);
-	if (!sched.main && (r = bring_up()) < 0) {
-		settings.threads = THREADS_NONE;
-		say("green threads do not work here (%s); threads stay native", strerror(-r));
-	}
+	if (!sched.main && (r = bring_up()) < 0)
+		say_not_up(r);
 	rawlock_drop(&lock);
 	return r;
 }

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The first thread of a process that has a few descriptors left or none: whichever of its own the event loop
- * cannot open, threads run and sleep, and wait for descriptors as soon as there are some.
+ * cannot open, threads run and sleep, and wait for descriptors, green, as soon as there are some.
  */
 #include "calls/blocked.h"
+#include "../shim/syncless.h"
 #include <sys/resource.h>
 #include <sys/wait.h>
+
+#pragma weak syncless_green_threads
 
 #define FEW 6
 
@@ -43,6 +46,8 @@ static void run_with(int left)
 	CHECK_EQ(pipe(p), 0);
 	t = start(read_one, &p[0]);
 	await_blocked(1);
+	if (is_green())
+		CHECK_EQ(syncless_green_threads(), 1);
 	CHECK_EQ(write(p[1], "x", 1), 1);
 	finish(t);
 	CHECK_VERIFY();
