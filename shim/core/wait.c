@@ -184,7 +184,8 @@ static bool has_fine_question(const struct pollfd *p)
 	return !(p->events & (ORDINARY_IN | ORDINARY_OUT)) || fine_events(p->events);
 }
 
-/* Poll's bits are epoll's.  A descriptor that stands in the list twice is asked both questions. */
+/* Poll's bits are epoll's.  A descriptor that stands in the list twice is asked both questions.  Short of
+ * descriptors, memory or watches, which poll(2) has no errors for, the caller looks itself, now and then. */
 static int ask_finely(struct many *m, const struct pollfd *fds, nfds_t i, short events)
 {
 	struct epoll_event ev = { .events = (unsigned short)events };
@@ -192,8 +193,10 @@ static int ask_finely(struct many *m, const struct pollfd *fds, nfds_t i, short 
 
 	if (m->epfd < 0)
 		m->epfd = (int)raw1(SYS_epoll_create1, EPOLL_CLOEXEC);
-	if (m->epfd < 0)
-		return m->epfd;
+	if (m->epfd < 0) {
+		m->unwatched = true;
+		return 0;
+	}
 	fd_created(m->epfd, FD_SLOW);
 	r = raw4(SYS_epoll_ctl, m->epfd, EPOLL_CTL_ADD, fds[i].fd, &ev);
 	if (r == -EEXIST) {
@@ -202,7 +205,9 @@ static int ask_finely(struct many *m, const struct pollfd *fds, nfds_t i, short 
 				ev.events |= (unsigned short)fine_events(fds[k].events);
 		r = raw4(SYS_epoll_ctl, m->epfd, EPOLL_CTL_MOD, fds[i].fd, &ev);
 	}
-	return r == -EBADF ? 1 : r == -EPERM ? 0 : (int)r;
+	if (r < 0 && r != -EBADF && r != -EPERM)
+		m->unwatched = true;
+	return r == -EBADF;
 }
 
 static int add_entry(struct many *m, struct coro *me, const struct pollfd *fds, nfds_t i)

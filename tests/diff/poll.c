@@ -253,6 +253,21 @@ static void *drain_pipe(void *fd)
 	return NULL;
 }
 
+/* As many as poll(2) itself needs: none. */
+CASE(poll_waits_without_descriptors)
+{
+	struct rlimit limit;
+	int s[2];
+
+	getrlimit(RLIMIT_NOFILE, &limit);
+	tcp_pair(s);
+	limit.rlim_cur = (rlim_t)(s[0] > s[1] ? s[0] : s[1]) + 1;
+	R(setrlimit(RLIMIT_NOFILE, &limit));
+	R(dup(0));
+	wait_meanwhile(s[0], POLLPRI, send_urgent, s[1]);
+	wait_meanwhile(s[0], POLLRDHUP, do_shut_wr, s[1]);
+}
+
 CASE(poll_waits_for_room)
 {
 	int s[2];
