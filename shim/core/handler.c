@@ -133,12 +133,12 @@ static unsigned char note_of(unsigned flags)
 /* ---- Signals that the kernel delivers ---- */
 
 /* On the stack and in the mask that are there. */
-static void call_handler(int sig, siginfo_t *info, void *context)
+static void call_handler(const struct arrival *a, siginfo_t *info)
 {
-	struct action a = sigtable_get(sig);
+	struct action act = sigtable_met(a);
 
-	sigtable_reset_if_once(sig, a.flags);
-	a.handler(sig, info, context);
+	sigtable_reset_if_once(a->sig, &act);
+	act.handler(a->sig, info, a->uc);
 }
 
 /* It belongs to the instruction that caused it, whatever is blocked.  (abort() opens the kernel's mask
@@ -202,13 +202,13 @@ static bool take_nudge(struct coro *me, int sig, siginfo_t *info)
 
 /* For one that is in no state to run a handler, or has a kernel thread of its own whose system call is to
  * end.  False: the application has set another action since the kernel chose the handler: this is its last. */
-static bool keep(struct coro *whose, int sig, const siginfo_t *info)
+static bool keep(struct coro *whose, const struct arrival *a, const siginfo_t *info)
 {
-	if (!sigtable_post(whose, sig, info))
+	if (!sigtable_post(whose, a, info))
 		return false;
 	coro_unpark(whose ? whose : sched.main); /* at least ends the poll */
 	if (whose)
-		sig_nudge_running(whose, sig);
+		sig_nudge_running(whose, a->sig);
 	return true;
 }
 
@@ -224,38 +224,39 @@ static void note_interrupted(struct coro *me, unsigned flags)
 		greenlet_interrupted(me, note_of(flags));
 }
 
-static void sort_out(struct coro *me, int sig, siginfo_t *info, ucontext_t *uc)
+static void sort_out(struct coro *me, const struct arrival *a)
 {
 	struct coro *whose = me;
-	siginfo_t own;
+	siginfo_t *info = a->info, own;
+	struct action act;
 
 	if (sig_is_nudge(info)) {
-		if (!take_nudge(me, sig, &own))
+		if (!take_nudge(me, a->sig, &own))
 			return;
 		info = &own;
-	} else if (is_fault(sig, info)) {
-		call_handler(sig, info, uc);
+	} else if (is_fault(a->sig, info)) {
+		call_handler(a, info);
 		return;
 	} else {
-		whose = choose(me, sig);
-		if ((!runs_now(me, sig) || is_for_sigwait(whose, sig) || is_elsewhere(me, whose)) &&
-		    keep(whose, sig, info))
+		whose = choose(me, a->sig);
+		if ((!runs_now(me, a->sig) || is_for_sigwait(whose, a->sig) || is_elsewhere(me, whose)) &&
+		    keep(whose, a, info))
 			return;
 	}
 	/* Before the handler, which may jump.  coro_begin_wait() forgets it if there is no wait. */
 	if (whose) {
-		note_interrupted(whose, sigtable_get(sig).flags);
+		act = sigtable_met(a);
+		note_interrupted(whose, act.flags);
 		if (whose->interruptible)
 			coro_unpark(whose);
-		if (UNLIKELY(whose->carrier != NULL) &&
-		    greenlet_defers(whose, sig, (void *)sigtable_get(sig).handler))
+		if (UNLIKELY(whose->carrier != NULL) && greenlet_defers(whose, a->sig, (void *)act.handler))
 			return;
 	}
-	call_handler(sig, info, uc);
+	call_handler(a, info);
 }
 
 /* False: the caller is not the host after all, but alone. */
-__attribute__((noinline)) static bool on_host(int sig, siginfo_t *info, ucontext_t *uc)
+__attribute__((noinline)) static bool on_host(const struct arrival *a)
 {
 	struct coro *me = coro_self ? coro_self : sched.current;
 	volatile uint64_t mark;
@@ -264,76 +265,88 @@ __attribute__((noinline)) static bool on_host(int sig, siginfo_t *info, ucontext
 
 	if (coro_self && !coro_begin_moment(&was_outside))
 		return false;
-	depth = frame_enter(me, true, &uc->uc_stack, &mark);
-	sort_out(me, sig, info, uc);
+	depth = frame_enter(me, true, &a->uc->uc_stack, &mark);
+	sort_out(me, a);
 	frame_leave(depth);
 	coro_end_moment(was_outside);
 	return true;
 }
 
 /* As the kernel would with one that is a thread of its own. */
-static void sort_out_alone(struct coro *me, int sig, siginfo_t *info, ucontext_t *uc)
+static void sort_out_alone(struct coro *me, const struct arrival *a)
 {
 	struct coro *whose = me;
-	siginfo_t own;
+	siginfo_t *info = a->info, own;
 
 	if (sig_is_nudge(info)) {
-		if (!take_nudge(me, sig, &own))
+		if (!take_nudge(me, a->sig, &own))
 			return;
 		info = &own;
-	} else if (!is_fault(sig, info)) {
+	} else if (!is_fault(a->sig, info)) {
 		/* The kernel's mask here is what all of us blocked when this one lost the scheduler: less. */
-		if (sig_blocks(me, sig))
-			*sig_word(&uc->uc_sigmask) |= BIT(sig);
-		whose = choose(me, sig);
-		if ((whose != me || is_for_sigwait(whose, sig)) && keep(whose, sig, info))
+		if (sig_blocks(me, a->sig))
+			*sig_word(&a->uc->uc_sigmask) |= BIT(a->sig);
+		whose = choose(me, a->sig);
+		if ((whose != me || is_for_sigwait(whose, a->sig)) && keep(whose, a, info))
 			return;
 	}
-	me->interrupted |= note_of(sigtable_get(sig).flags);
-	call_handler(sig, info, uc);
+	me->interrupted |= note_of(sigtable_met(a).flags);
+	call_handler(a, info);
 }
 
 /* Its calls in there are the plain ones. (A handler may be left by longjmp: handoff.c looks where the
  * caller's frame is.) */
-__attribute__((noinline)) static void on_alone(struct coro *me, int sig, siginfo_t *info, ucontext_t *uc)
+__attribute__((noinline)) static void on_alone(struct coro *me, const struct arrival *a)
 {
 	uintptr_t low = me->handler_low, high = me->handler_high, here = (uintptr_t)__builtin_frame_address(0);
-	uintptr_t alt = (uintptr_t)uc->uc_stack.ss_sp;
+	uintptr_t alt = (uintptr_t)a->uc->uc_stack.ss_sp;
 
-	me->handler_low = here >= alt && here < alt + uc->uc_stack.ss_size ? alt : 1;
+	me->handler_low = here >= alt && here < alt + a->uc->uc_stack.ss_size ? alt : 1;
 	me->handler_high = here;
-	sort_out_alone(me, sig, info, uc);
+	sort_out_alone(me, a);
 	me->handler_low = low;
 	me->handler_high = high;
 }
 
 /* A vfork child has the kernel's mask of the host, which blocks less than its parent's own.  It is made to
  * block the signal now, as it believes it does, and meets it again when it opens its mask. */
-static bool belongs_to_later(int sig, const siginfo_t *info, ucontext_t *uc)
+static bool belongs_to_later(const struct arrival *a)
 {
 	if (!sched.main || raw1(SYS_getpid, 0) == sigtable_owner)
 		return false;
-	if (!coro_self || is_fault(sig, info) || !sig_blocks(coro_self, sig))
+	if (!coro_self || is_fault(a->sig, a->info) || !sig_blocks(coro_self, a->sig))
 		return false;
-	*sig_word(&uc->uc_sigmask) |= BIT(sig);
-	send_to_this_kernel_thread(sig); /* blocked while we are here */
+	*sig_word(&a->uc->uc_sigmask) |= BIT(a->sig);
+	send_to_this_kernel_thread(a->sig); /* blocked while we are here */
 	return true;
 }
 
-void handler_stub(int sig, siginfo_t *info, void *context)
+static void stub(const struct arrival *a)
 {
 	if (sched.main && raw1(SYS_gettid, 0) == sched.host_tid) {
-		complete_switch(context);
-		if (on_host(sig, info, context))
+		complete_switch(a->uc);
+		if (on_host(a))
 			return;
 	}
 	if (coro_self && (atomic_load(&coro_self->keeps) & KEEPS_ALONE) &&
 	    raw1(SYS_getpid, 0) == sigtable_owner) {
-		on_alone(coro_self, sig, info, context);
-	} else if (!belongs_to_later(sig, info, context)) {
-		call_handler(sig, info, context);
+		on_alone(coro_self, a);
+	} else if (!belongs_to_later(a)) {
+		call_handler(a, a->info);
 	}
 }
+
+static void stub_0(int sig, siginfo_t *info, void *context)
+{
+	stub(&(struct arrival){ sig, info, context, 0 });
+}
+
+static void stub_1(int sig, siginfo_t *info, void *context)
+{
+	stub(&(struct arrival){ sig, info, context, 1 });
+}
+
+handler_fn *const handler_stubs[2] = { stub_0, stub_1 };
 
 /* ---- Signals that we deliver ---- */
 
@@ -447,7 +460,7 @@ void handler_deliver(struct coro *me, int sig, siginfo_t *info)
 		send_to_this_kernel_thread(sig);
 		return;
 	}
-	sigtable_reset_if_once(sig, a.flags);
+	sigtable_reset_if_once(sig, &a);
 	handler_deliver_as(me, sig, info, a);
 }
 

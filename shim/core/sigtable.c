@@ -3,9 +3,11 @@
  * sigaction(2) for all: what the application installs goes into a table, and the stub into the kernel.
  *
  * A signal that the kernel has given to another of our kernel threads than the one it is for is still on its
- * way when the application sets SIG_DFL or SIG_IGN, though plainly it would have been handled before.  So with
+ * way when the application sets another action, though plainly it would have been handled before.  So with
  * the table's lock held what is on its way is found: waiting in the kernel, or kept for the caller (it is
  * handled, late), or as a nudge to a kernel thread, which would do what the new action says (it is discarded).
+ * The handler that another takes the place of handles it before it goes; after SIG_DFL or SIG_IGN is set,
+ * nothing more can come.
  */
 #include "sigtable.h"
 #include "handoff.h"
@@ -18,8 +20,9 @@
  * thread. */
 static struct {
 	_Atomic unsigned seq[SIGNALS + 1];
-	struct action act[SIGNALS + 1];
-	_Atomic bool real[SIGNALS + 1]; /* act[] is what a signal leads to; else it is what one led to before */
+	struct action act[SIGNALS + 1][2]; /* by their stubs; the current one, and the one before */
+	_Atomic unsigned stub[SIGNALS + 1];
+	_Atomic bool real[SIGNALS + 1]; /* it is what a signal leads to; else it is what one led to before */
 	uint64_t nudged; /* signals by which a kernel thread was told to look, since the last forget_nudges() */
 	struct rawlock lock; /* of writers, who block all signals while they hold it */
 } table;
@@ -32,24 +35,45 @@ bool handler_is_real(handler_fn *fn)
 	return (uintptr_t)fn != (uintptr_t)SIG_DFL && (uintptr_t)fn != (uintptr_t)SIG_IGN;
 }
 
-struct action sigtable_get(int sig)
+static bool is_stub(handler_fn *fn)
+{
+	return fn == handler_stubs[0] || fn == handler_stubs[1];
+}
+
+static struct action get(int sig, const unsigned *stub)
 {
 	struct action a;
 	unsigned seq;
 
 	do {
 		seq = atomic_load_explicit(&table.seq[sig], memory_order_acquire);
-		a = *(volatile struct action *)&table.act[sig];
+		a = *(volatile struct action *)&table.act[sig][stub ? *stub : atomic_load(&table.stub[sig])];
 		atomic_thread_fence(memory_order_acquire);
 	} while ((seq & 1) || atomic_load_explicit(&table.seq[sig], memory_order_relaxed) != seq);
 	return a;
 }
 
-static void table_put_locked(int sig, const struct sigaction *sa)
+struct action sigtable_get(int sig)
 {
+	return get(sig, NULL);
+}
+
+struct action sigtable_met(const struct arrival *a)
+{
+	return get(a->sig, &a->stub);
+}
+
+/* Returns its stub. */
+static handler_fn *table_put_locked(int sig, const struct sigaction *sa)
+{
+	unsigned stub = !atomic_load(&table.stub[sig]);
+
 	atomic_fetch_add(&table.seq[sig], 1);
-	table.act[sig] = (struct action){ sa->sa_sigaction, (unsigned)sa->sa_flags, *sig_word(&sa->sa_mask) };
+	table.act[sig][stub] =
+		(struct action){ sa->sa_sigaction, (unsigned)sa->sa_flags, *sig_word(&sa->sa_mask) };
+	atomic_store(&table.stub[sig], stub);
 	atomic_fetch_add(&table.seq[sig], 1);
+	return handler_stubs[stub];
 }
 
 /* The kernel's view with the application's in place of the stub. */
@@ -57,7 +81,7 @@ static void as_app_sees(int sig, struct sigaction *sa)
 {
 	struct action a;
 
-	if (sa->sa_sigaction != handler_stub)
+	if (!is_stub(sa->sa_sigaction))
 		return;
 	a = sigtable_get(sig);
 	sa->sa_sigaction = a.handler;
@@ -97,14 +121,16 @@ bool sigtable_was_caught(struct coro *me, int sig)
 	       !(sigtable_get(sig).flags & SA_RESETHAND);
 }
 
-bool sigtable_post(struct coro *whose, int sig, const siginfo_t *info)
+bool sigtable_post(struct coro *whose, const struct arrival *a, const siginfo_t *info)
 {
+	int sig = a->sig;
 	uint64_t mask;
 	bool is_kept;
 
 	raw_block_signals(&mask);
 	rawlock_take(&table.lock);
-	is_kept = atomic_load(&table.real[sig]) || !whose || sig_blocks(whose, sig);
+	is_kept = (atomic_load(&table.real[sig]) && a->stub == atomic_load(&table.stub[sig])) || !whose ||
+		  sig_blocks(whose, sig);
 	if (is_kept && whose && !sig_blocks(whose, sig))
 		atomic_fetch_or(&whose->caught, BIT(sig));
 	if (is_kept)
@@ -142,9 +168,8 @@ static int install_locked(int sig, const struct sigaction *act)
 		atomic_store(&table.real[sig], false);
 		return libc.sigaction(sig, act, NULL);
 	}
-	table_put_locked(sig, act);
+	k.sa_sigaction = table_put_locked(sig, act);
 	atomic_store(&table.real[sig], true);
-	k.sa_sigaction = handler_stub;
 	k.sa_flags = (int)(((unsigned)k.sa_flags | SA_SIGINFO) & ~(unsigned)SA_RESETHAND);
 	return libc.sigaction(sig, &k, NULL);
 }
@@ -187,6 +212,21 @@ static void run_kept(struct coro *me, int sig)
 	coro_leave(0);
 }
 
+/* What has come for the caller is for the handler that is there still. */
+static void serve_the_old(struct coro *me, int sig)
+{
+	uint64_t mask;
+
+	if (!atomic_load(&table.real[sig]) || sig_blocks(me, sig))
+		return;
+	raw_block_signals(&mask);
+	rawlock_take(&table.lock);
+	take_what_waits(me, sig);
+	rawlock_drop(&table.lock);
+	raw_restore_signals(&mask);
+	run_kept(me, sig);
+}
+
 /* By itself, or as the default.  The kernel then drops what is pending. */
 static bool is_ignored(int sig, const struct sigaction *act)
 {
@@ -208,6 +248,8 @@ int sig_action(int sig, const struct sigaction *act, struct sigaction *old)
 		return plain_action(sig, act, old);
 	want = *act; /* *old may be the same */
 	loses_handler = handler_is_real(want.sa_sigaction) ? NULL : coro_self;
+	if (coro_self && !loses_handler)
+		serve_the_old(coro_self, sig);
 	raw_block_signals(&mask);
 	rawlock_take(&table.lock);
 	r = plain_action(sig, NULL, &was);
@@ -239,7 +281,7 @@ void sig_adopt_host(void)
 
 		/* Takes what it finds over into the table, and the stub into the kernel. */
 		if (!(BIT(sig) & NEVER_BLOCKED) && libc.sigaction(sig, NULL, &sa) == 0 &&
-		    handler_is_real(sa.sa_sigaction) && sa.sa_sigaction != handler_stub)
+		    handler_is_real(sa.sa_sigaction) && !is_stub(sa.sa_sigaction))
 			sig_action(sig, &sa, NULL);
 	}
 	libc.pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
@@ -252,16 +294,16 @@ struct action handler_action(int sig)
 	struct kernel_action k = { 0 };
 
 	raw4(SYS_rt_sigaction, sig, NULL, &k, 8);
-	if (k.handler == handler_stub)
+	if (is_stub(k.handler))
 		return sigtable_get(sig);
 	return (struct action){ k.handler, (unsigned)k.flags, k.mask };
 }
 
-void sigtable_reset_if_once(int sig, unsigned flags)
+void sigtable_reset_if_once(int sig, const struct action *ran)
 {
 	struct kernel_action dfl = { 0 };
 
-	if (!(flags & SA_RESETHAND))
+	if (!(ran->flags & SA_RESETHAND) || sigtable_get(sig).handler != ran->handler)
 		return;
 	atomic_store(&table.real[sig], false);
 	raw4(SYS_rt_sigaction, sig, &dfl, NULL, 8);

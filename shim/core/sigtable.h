@@ -11,20 +11,30 @@
 /* The process; not so in a vfork child, which has handlers of its own and our memory. */
 extern int sigtable_owner;
 
+/* What the kernel has handed to a stub.  Handlers that follow each other have the one stub and the other, so it
+ * says which of them the signal has met. */
+struct arrival {
+	int sig;
+	siginfo_t *info;
+	ucontext_t *uc;
+	unsigned stub;
+};
+
 /* The last real handler; safe in handlers. */
 struct action sigtable_get(int sig);
-/* sig_post() for a signal that the kernel has given to the stub, as the process's.  False, and nothing is
- * posted: the application has set another action since, and whose, who does not block it, would never get
- * it. */
-bool sigtable_post(struct coro *whose, int sig, const siginfo_t *info);
+/* The one that it has met. */
+struct action sigtable_met(const struct arrival *a);
+/* sig_post() for a signal of the process.  False, and nothing is posted: the application has set another action
+ * since, and whose, who does not block it, would never get it, or not as the handler it has met. */
+bool sigtable_post(struct coro *whose, const struct arrival *a, const siginfo_t *info);
 /* Has the handler met what is pending for me, and only then gone?  Once. */
 bool sigtable_was_caught(struct coro *me, int sig);
-/* SA_RESETHAND.  Not by sig_action(): a vfork child may come here, and errno is not ours. */
-void sigtable_reset_if_once(int sig, unsigned flags);
+/* SA_RESETHAND, unless another handler has been set since.  Not by sig_action(): a vfork child may come here, and errno is not ours. */
+void sigtable_reset_if_once(int sig, const struct action *ran);
 void sigtable_after_fork_child(void);
 
 /* handler.c */
-void handler_stub(int sig, siginfo_t *info, void *context);
+extern handler_fn *const handler_stubs[2];
 /* handler_deliver(), to this one whatever is installed now. */
 void handler_deliver_as(struct coro *me, int sig, siginfo_t *info, struct action a);
 

@@ -3,7 +3,8 @@
  * env: SYNCLESS_CHAOS=handoff
  *
  * What came before main's handler went is for that handler, whichever kernel thread was given it: a timer that
- * has been stopped does not end a process that then takes its handler away.
+ * has been stopped does not end a process that then takes its handler away, and does not reach another handler
+ * that is set then.
  */
 #include "calls/blocked.h"
 #include <poll.h>
@@ -12,13 +13,19 @@
 #define ROUNDS 400
 #define THREADS 2
 
-static volatile int came;
+static volatile int came, came_late;
 static _Atomic bool done;
 
 static void handler(int sig)
 {
 	(void)sig;
 	came++;
+}
+
+static void next_handler(int sig)
+{
+	(void)sig;
+	came_late++;
 }
 
 static void set_timer(int us)
@@ -41,7 +48,9 @@ static void *nap_and_compute(void *arg)
 
 int main(void)
 {
+	void (*const after[])(int) = { SIG_DFL, SIG_IGN, next_handler };
 	pthread_t t[THREADS];
+
 	for (int i = 0; i < THREADS; i++)
 		t[i] = start(nap_and_compute, NULL);
 
@@ -52,7 +61,9 @@ int main(void)
 		for (int64_t end = mono_ms() + 4; mono_ms() < end;)
 			;
 		set_timer(0);
-		on_signal(SIGALRM, i % 4 < 2 ? SIG_DFL : SIG_IGN, 0);
+		on_signal(SIGALRM, after[i % 3], 0);
+		poll(NULL, 0, 0);
+		CHECK_EQ(came_late, 0);
 	}
 	CHECK(came > 0);
 	done = true;
