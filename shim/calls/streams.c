@@ -252,24 +252,28 @@ static bool find_names(void)
 	return libcs.read && libcs.write && libcs.underflow && libcs.wide_underflow && libcs.close;
 }
 
-void streams_bring_up(void)
+int streams_bring_up(void)
 {
-	static bool tried;
+	static bool done;
 	struct range r = { 0 };
+	long refused = -ENOSYS;
 	int filled = 0;
 
-	if (tried)
-		return;
-	tried = true;
-	streams_are_blocking = true;
-	if (find_names() && dl_iterate_phdr(find_range, &r) && r.begin &&
-	    raw3(SYS_mprotect, r.page, r.page_end - r.page, PROT_READ | PROT_WRITE) == 0) {
+	if (done)
+		return 0;
+	if (find_names() && dl_iterate_phdr(find_range, &r) && r.begin)
+		refused = raw3(SYS_mprotect, r.page, r.page_end - r.page, PROT_READ | PROT_WRITE);
+	if (refused == -ENOMEM)
+		return -ENOMEM;
+	done = true;
+	if (!refused) {
 		filled = fill_tables(&r);
 		raw3(SYS_mprotect, r.page, r.page_end - r.page, PROT_READ);
 	}
 	streams_are_blocking = !filled;
 	if (!filled)
 		say("stdio inside this libc is not ours: it blocks");
+	return 0;
 }
 
 /* --- All of them.  libc would write them under the lock of their list. */

@@ -258,10 +258,11 @@ static int bring_up(void)
 	if (r == 0)
 		r = tls_init();
 	if (r == 0)
+		r = streams_bring_up();
+	if (r == 0)
 		r = is_main ? sched_adopt_host() : start_host_thread();
 	if (r < 0)
 		return r;
-	streams_bring_up();
 	atomic_store(&green_exist, true);
 	share_one_arena();
 	if (!works())
