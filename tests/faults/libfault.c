@@ -19,6 +19,7 @@
 #include <link.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
+#include <linux/futex.h>
 #include <linux/seccomp.h>
 #include <poll.h>
 #include <stdatomic.h>
@@ -397,6 +398,14 @@ static struct raw *raw_of(int nr)
 	_exit(1);
 }
 
+/* The kernel breaks off no wake, and refuses none. */
+static bool can_fail(const struct seccomp_data *asked)
+{
+	int command = (int)asked->args[1] & FUTEX_CMD_MASK;
+
+	return asked->nr != SYS_futex || (command != FUTEX_WAKE && command != FUTEX_WAKE_BITSET);
+}
+
 /* Until the program has ended, whose `pidfd` tells so. */
 static void supervise(int listener, int pidfd)
 {
@@ -413,7 +422,7 @@ static void supervise(int listener, int pidfd)
 			continue;
 		answer.id = asked.id;
 		r = raw_of(asked.data.nr);
-		if (is_due(r->name, &r->number)) {
+		if (can_fail(&asked.data) && is_due(r->name, &r->number)) {
 			answer.flags = 0;
 			answer.error = -fault.err;
 		}

@@ -104,6 +104,8 @@ static void *play(void *arg)
 	CHECK_EQ(pthread_setspecific(key, p), 0);
 	while (nanosleep(&span, &span) == -1)
 		CHECK(told("nanosleep"));
+	CHECK_EQ(pthread_mutex_lock(&mutex), 0); /* until how many there are is known */
+	CHECK_EQ(pthread_mutex_unlock(&mutex), 0);
 	take_turns(p->me, p->n);
 	write_some(p->me % 2 ? &pi : &shared);
 	pass_token();
