@@ -35,6 +35,7 @@ unsigned char switch_fast_fs;
  * first of all, so the application's handlers, which may wait, find us whole on either side. */
 static void prepare_fork(void)
 {
+	green_before_fork();
 	if (!sched.main)
 		return;
 	monitor_before_fork();
@@ -47,12 +48,13 @@ static void prepare_fork(void)
 static void after_fork_parent(void)
 {
 	fd_after_fork_parent();
-	if (!sched.main)
-		return;
-	waitq_after_fork_parent();
-	offload_after_fork_parent();
-	body_after_fork_parent();
-	watch_after_fork_parent();
+	if (sched.main) {
+		waitq_after_fork_parent();
+		offload_after_fork_parent();
+		body_after_fork_parent();
+		watch_after_fork_parent();
+	}
+	green_after_fork_parent();
 }
 
 FORKED static void after_fork_child(void)
@@ -61,6 +63,7 @@ FORKED static void after_fork_child(void)
 
 	atomic_store(&sched.wanted, false); /* the monitor, which is not here, may have been about to */
 
+	green_after_fork_child();
 	fd_after_fork_child();
 	if (!sched.main)
 		return;

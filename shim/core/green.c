@@ -290,18 +290,37 @@ static void say_not_up(int r)
 	}
 }
 
+static struct rawlock bring_up_lock;
+
 static int ensure_up(void)
 {
-	static struct rawlock lock;
 	int r = 0;
 
 	if (LIKELY(sched.main != NULL))
 		return 0;
-	rawlock_take(&lock);
+	rawlock_take(&bring_up_lock);
 	if (!sched.main && (r = bring_up()) < 0)
 		say_not_up(r);
-	rawlock_drop(&lock);
+	rawlock_drop(&bring_up_lock);
 	return r;
+}
+
+/* A native thread forks when all is up or nothing is; while there is a coroutine, all is. */
+void green_before_fork(void)
+{
+	if (!coro_self)
+		rawlock_take(&bring_up_lock);
+}
+
+void green_after_fork_parent(void)
+{
+	if (!coro_self)
+		rawlock_drop(&bring_up_lock);
+}
+
+void green_after_fork_child(void)
+{
+	bring_up_lock = (struct rawlock){ 0 };
 }
 
 int green_bring_up(void)

@@ -55,6 +55,9 @@ int green_create(pthread_t *t, const pthread_attr_t *attr, void *(*start)(void *
 
 /* The scheduler is there, with the caller's process's main thread, or one made for it, as the host.  0 or -errno. */
 int green_bring_up(void);
+void green_before_fork(void);
+void green_after_fork_parent(void);
+void green_after_fork_child(void);
 
 /* The caller's thread ends with this value (pthread_exit, cancellation). */
 _Noreturn void green_exit(struct coro *me, void *result);
