@@ -11,6 +11,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 #include <sys/mman.h>
+#include "../../shim/core/raw.h"
 
 #define PUBLIC __attribute__((visibility("default")))
 #define ROOM (1 << 16)
@@ -52,10 +53,14 @@ static bool is_ours(const void *caller)
 	return (uintptr_t)caller >= text_start && (uintptr_t)caller < text_end;
 }
 
+/* By the process's number: a child that was forked while another thread had it would wait for ever. */
 static void take_lock(void)
 {
-	while (atomic_exchange(&table_lock, 1))
-		;
+	int self = (int)raw1(SYS_getpid, 0), owner = 0;
+
+	while (!atomic_compare_exchange_strong(&table_lock, &owner, self))
+		if (owner == self)
+			owner = 0;
 }
 
 static unsigned place_of(uintptr_t p)
