@@ -65,6 +65,8 @@ bool conn_make_room(struct conn *c, size_t n)
 
 ssize_t conn_fill(struct conn *c, int64_t deadline)
 {
+	if (UNLIKELY(c->stream != NULL))
+		return stream_fill(c, deadline);
 	for (;;) {
 		ssize_t n = recv(c->fd, c->buf + c->end, c->room - c->end, 0);
 		int r;
@@ -78,8 +80,7 @@ ssize_t conn_fill(struct conn *c, int64_t deadline)
 	}
 }
 
-/* n bytes are out. */
-static void use_up(struct iovec **v, int *count, size_t n)
+void conn_use_up(struct iovec **v, int *count, size_t n)
 {
 	while (*count && n >= (*v)->iov_len) {
 		n -= (*v)->iov_len;
@@ -99,13 +100,15 @@ bool conn_write(struct conn *c, struct iovec *v, int count)
 
 	if (c->broken)
 		return false;
+	if (UNLIKELY(c->stream != NULL))
+		return stream_write(c, v, count);
 	while (count) {
 		struct msghdr m = { .msg_iov = v, .msg_iovlen = (size_t)count };
 		ssize_t n = count == 1 ? send(c->fd, v->iov_base, v->iov_len, MSG_NOSIGNAL)
 				       : sendmsg(c->fd, &m, MSG_NOSIGNAL);
 
 		if (LIKELY(n >= 0)) {
-			use_up(&v, &count, (size_t)n);
+			conn_use_up(&v, &count, (size_t)n);
 			deadline = 0;
 			continue;
 		}
@@ -124,6 +127,8 @@ int64_t conn_send_file(struct conn *c, int file, int64_t count)
 	int64_t sent = 0, deadline = 0;
 	int r;
 
+	if (UNLIKELY(c->stream != NULL))
+		return stream_send_file(c, file, count);
 	while (sent < count && !c->broken) {
 		size_t piece = count - sent < PIECE ? (size_t)(count - sent) : PIECE;
 		ssize_t n = sendfile(c->fd, file, NULL, piece);

@@ -186,6 +186,8 @@ PyObject *environ_new(struct server *s, const struct conn *c, const struct head 
 	if (ok && c->peer != Py_None)
 		ok = PyDict_SetItem(env, addr_key, c->peer) == 0 &&
 		     PyDict_SetItem(env, port_key, c->peer_port) == 0;
+	if (ok && c->more)
+		ok = PyDict_Update(env, c->more) == 0;
 	if (ok && h->content_type.p)
 		ok = put(env, type_key, text(h->content_type));
 	if (ok && h->content_length >= 0)

@@ -6,7 +6,7 @@
  * hand-over.
  *
  *   head.c     a request's head: the only user of the parser, with our own strict rules on top
- *   conn.c     a connection's buffer, reads and writes, and their deadlines
+ *   conn.c     a connection's buffer, reads and writes, and their deadlines; stream.c: those over TLS
  *   body.c     a request's body, and wsgi.input
  *   environ.c  the dict
  *   response.c start_response(), heads, bodies; file.c: those that are files
@@ -87,6 +87,7 @@ struct conn {
 	size_t room, begin, end;    /* of buf: what has come and was not used is between the two */
 	struct conn *next, **link;  /* in the server's list */
 	PyObject *peer, *peer_port; /* str; of a Unix socket None */
+	PyObject *stream, *more;    /* an ssl.SSLSocket, which owns fd; a dict for every environ.  NULL: none */
 	int requests;
 	bool waits_for_request; /* nothing of the next one has come */
 	bool broken;   /* the peer is gone, or the stream is in no known state: nothing more is written */
@@ -106,6 +107,18 @@ bool conn_make_room(struct conn *c, size_t n);
 bool conn_write(struct conn *c, struct iovec *v, int n);
 /* Sends count bytes of a file, as many as there are; how many it has sent, -1: broken. */
 int64_t conn_send_file(struct conn *c, int file, int64_t count);
+
+/* n bytes of v are out. */
+void conn_use_up(struct iovec **v, int *count, size_t n);
+
+/* --- stream.c: the same for a connection over TLS */
+
+int stream_init(void);
+ssize_t stream_fill(struct conn *c, int64_t deadline);
+bool stream_write(struct conn *c, struct iovec *v, int n);
+int64_t stream_send_file(struct conn *c, int file, int64_t count);
+/* Says that no more is coming, unless the connection is broken; from now on it is a plain one. */
+void stream_end(struct conn *c);
 
 /* --- body.c */
 

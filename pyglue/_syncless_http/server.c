@@ -64,6 +64,14 @@ void server_log_error(struct server *s, const char *what, PyObject *env)
 
 enum next { IDLE, CLOSE, LINGER, REQUEST };
 
+/* Has it begun as a handshake does, SSL 2.0's included?  No answer of ours would be understood. */
+static bool is_tls(const struct conn *c)
+{
+	unsigned char first = (unsigned char)c->buf[c->begin];
+
+	return c->requests == 0 && (first == 0x16 || first == 0x80);
+}
+
 /* The next request's head.  *size: of it, when REQUEST. */
 static enum next read_head(struct conn *c, size_t *size, int *status)
 {
@@ -80,7 +88,7 @@ static enum next read_head(struct conn *c, size_t *size, int *status)
 			  : (int64_t)(n ? (size_t)n : used) > limits->head_bytes ? 431
 										 : 0;
 		if (*status)
-			return LINGER;
+			return is_tls(c) ? CLOSE : LINGER;
 		if (n > 0) {
 			*size = (size_t)n;
 			return REQUEST;
@@ -224,33 +232,45 @@ static void delist(struct conn *c)
 	c->server->nconns--;
 }
 
-/* serve(fd, peer, port, requests) */
+/* Those of conn that need not be there. */
+static void set_stream(struct conn *c, PyObject *stream, PyObject *more)
+{
+	c->stream = stream == Py_None ? NULL : stream;
+	c->more = more == Py_None ? NULL : more;
+}
+
+/* serve(fd, peer, port, requests, stream=None, more=None) */
 static PyObject *server_serve(PyObject *self, PyObject *args)
 {
 	struct server *s = (struct server *)self;
 	struct conn *c = calloc(1, sizeof(*c));
+	PyObject *stream = Py_None, *more = Py_None;
 	enum next next;
 	int requests;
 
 	if (!c)
 		return PyErr_NoMemory();
-	if (!PyArg_ParseTuple(args, "iOOi:serve", &c->fd, &c->peer, &c->peer_port, &c->requests)) {
+	if (!PyArg_ParseTuple(args, "iOOi|OO:serve", &c->fd, &c->peer, &c->peer_port, &c->requests, &stream,
+			      &more)) {
 		free(c);
 		return NULL;
 	}
+	set_stream(c, stream, more);
 	enlist(s, c);
 	if (c->requests == 0)
 		set_up(c->fd, c->peer != Py_None);
 	do
 		next = serve_next(c);
 	while (next == REQUEST);
+	if (c->stream && (next != IDLE || PyErr_Occurred()))
+		stream_end(c);
 	if (next == LINGER && !PyErr_Occurred()) {
 		c->broken = false;
 		linger(c);
 	}
 	delist(c);
 	requests = next == IDLE ? c->requests : -1;
-	if (next != IDLE || PyErr_Occurred())
+	if (stream == Py_None && (next != IDLE || PyErr_Occurred()))
 		close(c->fd);
 	free(c->buf);
 	free(c);
@@ -270,17 +290,33 @@ static PyObject *server_stop(PyObject *self, PyObject *unused)
 	Py_RETURN_NONE;
 }
 
-/* refuse(fd): 503 */
+/* refuse(fd, stream=None): 503 */
 static PyObject *server_refuse(PyObject *self, PyObject *args)
 {
 	struct conn c = { .server = (struct server *)self };
+	PyObject *stream = Py_None;
 
-	if (!PyArg_ParseTuple(args, "i:refuse", &c.fd))
+	if (!PyArg_ParseTuple(args, "i|O:refuse", &c.fd, &stream))
 		return NULL;
+	set_stream(&c, stream, Py_None);
 	set_up(c.fd, true);
 	respond_status(&c, 503, false);
+	if (c.stream)
+		stream_end(&c);
 	shutdown(c.fd, SHUT_WR);
-	close(c.fd);
+	if (stream == Py_None)
+		close(c.fd);
+	if (PyErr_Occurred())
+		return NULL;
+	Py_RETURN_NONE;
+}
+
+/* leave(stream) */
+static PyObject *server_leave(PyObject *self, PyObject *stream)
+{
+	struct conn c = { .server = (struct server *)self, .stream = stream };
+
+	stream_end(&c);
 	if (PyErr_Occurred())
 		return NULL;
 	Py_RETURN_NONE;
@@ -330,11 +366,14 @@ static void server_dealloc(PyObject *self)
 
 static PyMethodDef server_methods[] = {
 	{ "serve", server_serve, METH_VARARGS,
-	  "serve(fd, peer, port, requests): serves a connection, which has asked so many requests before.  "
-	  "Returns how many "
-	  "they are when it asks nothing for a moment; -1: it is closed." },
+	  "serve(fd, peer, port, requests, stream=None, more=None): serves a connection, which has asked so "
+	  "many requests before.  Returns how many they are when it asks nothing for a moment; -1: it is over, "
+	  "and fd is closed unless it is that of stream, an ssl.SSLSocket.  more: a dict, for each environ." },
 	{ "stop", server_stop, METH_NOARGS, "stop(): connections end after the request that they are in." },
-	{ "refuse", server_refuse, METH_VARARGS, "refuse(fd): answers 503 and closes it." },
+	{ "refuse", server_refuse, METH_VARARGS,
+	  "refuse(fd, stream=None): answers 503 and closes fd, unless it is that of stream." },
+	{ "leave", server_leave, METH_O,
+	  "leave(stream): tells the peer of an ssl.SSLSocket that no more is coming." },
 	{ NULL, NULL, 0, NULL },
 };
 
@@ -388,8 +427,8 @@ PyMODINIT_FUNC PyInit__syncless_http(void)
 {
 	PyObject *module = PyModule_Create(&definition);
 
-	if (module && (input_init(module) < 0 || response_init(module) < 0 || file_init(module) < 0 ||
-		       environ_init() < 0 || add_server(module) < 0))
+	if (module && (stream_init() < 0 || input_init(module) < 0 || response_init(module) < 0 ||
+		       file_init(module) < 0 || environ_init() < 0 || add_server(module) < 0))
 		Py_CLEAR(module);
 	return module;
 }

@@ -44,9 +44,12 @@ class Response:
 class Client:
     """Reads what comes to the byte."""
 
-    def __init__(self, address):
+    def __init__(self, address, context=None, name='localhost'):
         self.sock = socket.create_connection(address, timeout=support.HANG)
         self.data = b''
+        if context is not None:
+            with self.sock:  # until it is wrapped, or for good if that fails
+                self.sock = context.wrap_socket(self.sock, server_hostname=name, suppress_ragged_eofs=False)
 
     def send(self, data):
         self.sock.sendall(data)
@@ -104,6 +107,8 @@ class Client:
 class HttpCase(unittest.TestCase):
     """self.serve(application) starts one in this thread; connect() and ask() go to the last."""
 
+    tls = context = None  # for a server with TLS, and its clients' ssl.SSLContext
+
     def setUp(self):
         self.servers = []
         self.logged = []
@@ -111,13 +116,13 @@ class HttpCase(unittest.TestCase):
     def serve(self, application=hello, **options):
         listener = wsgi.listen(('127.0.0.1', 0))
         self.address = listener.getsockname()[:2]
-        self.server = wsgi.HttpServer(application, listener, **options)
+        self.server = wsgi.HttpServer(application, listener, **{'tls': self.tls, **options})
         serving = coio.spawn(self.server.serve)
         self.servers.append((self.server, listener, serving))
         return self.server
 
     def connect(self):
-        client = Client(self.address)
+        client = Client(self.address, self.context)
         self.addCleanup(client.close)
         return client
 

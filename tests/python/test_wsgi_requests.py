@@ -230,7 +230,6 @@ BAD = [
     b'GET /\xe4 HTTP/1.1\r\nHost: a\r\n\r\n',
     b'GET / HTTP/0.9\r\nHost: a\r\n\r\n',
     b'G@T / HTTP/1.1\r\nHost: a\r\n\r\n',
-    b'\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n',
     b'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\nx',
     b'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1, 1\r\n\r\nx',
     b'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: +1\r\n\r\nx',

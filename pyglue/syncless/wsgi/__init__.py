@@ -23,9 +23,10 @@ import socket
 from ._apps import BaseHttpWsgiWrapper, CanBeCherryPyApp, Simple, application_of
 from . import _log  # noqa: F401
 from ._server import HttpServer, Limits
+from ._tls import SslUpgrader, Tls
 
-__all__ = ['BaseHttpWsgiWrapper', 'CanBeCherryPyApp', 'HttpServer', 'Limits', 'RunHttpServer', 'WsgiListener', 'listen',
-           'simple']
+__all__ = ['BaseHttpWsgiWrapper', 'CanBeCherryPyApp', 'HttpServer', 'Limits', 'RunHttpServer', 'SslUpgrader', 'Tls',
+           'WsgiListener', 'listen', 'simple']
 
 
 def listen(address, backlog=1024):
@@ -52,15 +53,15 @@ def RunHttpServer(app, server_address=None, listen_queue_size=1024, **options): 
 def WsgiListener(server_socket, wsgi_application, upgrade_ssl_callback=None, **options):  # noqa: N802
     """Serves a WSGI application on a listening socket (socket.socket), in the calling coroutine, for ever.
 
-    TypeError: these are no socket and no callable; upgrade_ssl_callback is not taken yet.
+    upgrade_ssl_callback and options are those of HttpServer.  TypeError: these are no socket and no callables.
     """
     if not isinstance(server_socket, socket.socket):
         raise TypeError(f'a listening socket is needed, not {server_socket!r}')
     if not callable(wsgi_application):
         raise TypeError(f'{wsgi_application!r} is no WSGI application')
-    if upgrade_ssl_callback is not None:
-        raise TypeError('upgrade_ssl_callback is not supported yet')
-    HttpServer(wsgi_application, server_socket, **options).serve()
+    if upgrade_ssl_callback is not None and not callable(upgrade_ssl_callback):
+        raise TypeError(f'{upgrade_ssl_callback!r} cannot be called with (socket, environ, is_debug)')
+    HttpServer(wsgi_application, server_socket, upgrade_ssl_callback=upgrade_ssl_callback, **options).serve()
 
 
 def simple(server_port=8080, function=None, server_host='0.0.0.0', **options):

@@ -5,6 +5,9 @@ A connection that is being served has a coroutine, in whose stead the core
 (pyglue/_syncless_http) reads, calls the application and writes.  One that has asked
 nothing for a second gives its coroutine up: what is left of it is a
 descriptor in an epoll set and a tuple, until there are bytes again.
+
+Over TLS a connection begins with its handshake, in its own coroutine, and has an
+ssl.SSLSocket beside its descriptor.
 """
 import collections
 import errno
@@ -17,20 +20,23 @@ import time
 import traceback
 
 from .. import __version__, _glue, coio
+from . import _tls
 
 _http = _glue.load('_syncless_http')
 
 OUT_OF_SOMETHING = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 GONE_AGAIN = (errno.ECONNABORTED, errno.EPERM, errno.EPROTO, errno.EINTR, errno.ENETDOWN, errno.EHOSTUNREACH,
               errno.ENETUNREACH, errno.ENOPROTOOPT, errno.EHOSTDOWN, errno.ENONET, errno.EOPNOTSUPP)
+TICK = 1  # seconds; TICK_MS of the core
+REFUSED_AT_ONCE = 100  # handshakes that are made to say 503
 WAKE_READ = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLONESHOT
 
 log = logging.getLogger('syncless.wsgi')
 
 Limits = collections.namedtuple('Limits', (
     'head_bytes', 'line_bytes', 'body_bytes', 'discard_bytes', 'head_seconds', 'idle_seconds', 'body_seconds',
-    'write_seconds', 'headers', 'requests', 'connections'), defaults=(
-    32768, 8190, 1 << 30, 1 << 20, 20, 75, 60, 60, 100, 1 << 30, 50000))
+    'write_seconds', 'headers', 'requests', 'connections', 'handshake_seconds'), defaults=(
+    32768, 8190, 1 << 30, 1 << 20, 20, 75, 60, 60, 100, 1 << 30, 50000, 10))
 Limits.__doc__ = """What a client may do; each is an option of `syncless serve`, too.
 
 head_bytes      of a request's head: 431 beyond (int)
@@ -44,51 +50,52 @@ write_seconds   in which the client takes nothing of the answer; then the connec
 headers         in a request, 128 at most: 431 beyond (int)
 requests        on one connection; the last of them is answered with `Connection: close`
 connections     at once; who comes beyond gets 503
+handshake_seconds  within which TLS must have begun; then the connection is closed (float)
 """
 
 
 class _Idle:
     """Connections that ask nothing.  One coroutine waits for all of them, and for their deadlines."""
 
-    def __init__(self, seconds, wake):
-        self.seconds = seconds
-        self.wake = wake  # called with (fd, *what)
-        self.records = {}  # fd: (deadline, what), the earliest deadline first
+    def __init__(self, wake, close):
+        self.wake = wake  # called with (fd, *what, deadline)
+        self.close_one = close  # likewise
+        self.records = {}  # fd: (*what, deadline), the earliest first but for those that were here before
         self.epoll = select.epoll()
         self.watching = None
 
     def __len__(self):
         return len(self.records)
 
-    def add(self, fd, *what):
-        self.records[fd] = time.monotonic() + self.seconds, what
+    def add(self, fd, *record):
+        self.records[fd] = record
         self.epoll.register(fd, WAKE_READ)
         if self.watching is None:
             self.watching = coio.spawn(self._watch)
 
     def _watch(self):
         while self.records:
-            first = next(iter(self.records.values()))[0]
+            first = next(iter(self.records.values()))[-1]
             for fd, _ in self.epoll.poll(max(0, first - time.monotonic())):
                 record = self.records.pop(fd, None)
                 if record is not None:
                     self.epoll.unregister(fd)
-                    self.wake(fd, *record[1])
+                    self.wake(fd, *record)
             self._expire(time.monotonic())
         self.watching = None
 
     def _expire(self, now):
         while self.records:
-            fd, (deadline, _) = next(iter(self.records.items()))
-            if deadline > now:
+            fd, record = next(iter(self.records.items()))
+            if record[-1] > now:
                 break
             del self.records[fd]
-            os.close(fd)
+            self.close_one(fd, *record)
 
     def close(self):
-        for fd in self.records:
-            os.close(fd)
-        self.records.clear()
+        while self.records:
+            fd, record = self.records.popitem()
+            self.close_one(fd, *record)
         if self.watching is not None:
             self.watching.kill()
         self.epoll.close()
@@ -106,10 +113,18 @@ class HttpServer:
     listener        a socket that listens, TCP or Unix; close it after serve()
     access_log      callable(environ, status, body_bytes, seconds) after each request; None: none
     environ         more names for every environ (dict)
+    tls             a wsgi.Tls, or an ssl.SSLContext for servers; None: plain HTTP
+    upgrade_ssl_callback
+                    callable(sock, environ, is_debug) in each new connection's coroutine, instead of tls: returns the
+                    socket to go on with, an ssl.SSLSocket or a plain one, or None to close it.  What it puts into
+                    environ is in that of all requests of the connection.
     further         limits by their names, see Limits
+
+    TypeError, ValueError: tls is of no use.
     """
 
-    def __init__(self, application, listener, access_log=None, environ=None, **limits):
+    def __init__(self, application, listener, access_log=None, environ=None, tls=None, upgrade_ssl_callback=None,
+                 **limits):
         self.listener = listener
         self.limits = Limits(**limits)
         base = {**self._base_environ(), **(environ or {})}
@@ -117,7 +132,11 @@ class HttpServer:
         self.core = _http.Server(application, base, access_log, _log_error, (
             bounds.head_bytes, bounds.line_bytes, bounds.body_bytes, bounds.discard_bytes,
             *(int(seconds * 1000) for seconds in bounds[4:8]), bounds.headers, bounds.requests))
-        self.idle = _Idle(bounds.idle_seconds, self._start)
+        self.idle = _Idle(self._start, self._close_idle)
+        self.tls = tls
+        self.upgrade = upgrade_ssl_callback if tls is None else _tls.Upgrade(tls, bounds.handshake_seconds)
+        self.beginning = set()  # coroutines of connections that are not yet upgraded
+        self.failed_handshakes = 0
         self.stopping = False
         self._complained = False
 
@@ -134,7 +153,7 @@ class HttpServer:
     @property
     def connections(self):
         """How many are open (int), served and idle ones."""
-        return self.core.active + len(self.idle)
+        return self.core.active + len(self.idle) + len(self.beginning)
 
     def serve(self):
         """Accepts and serves until stop(), each connection in a coroutine of the calling thread.
@@ -148,13 +167,19 @@ class HttpServer:
             except OSError as error:
                 self._accept_failed(error)
                 continue
-            fd = sock.detach()
-            if self.connections >= self.limits.connections:
-                self.core.refuse(fd)
-            elif isinstance(peer, tuple):
-                self._start(fd, peer[0], str(peer[1]), 0)
+            self._take(sock, *(peer[0], str(peer[1])) if isinstance(peer, tuple) else (None, None))
+
+    def _take(self, sock, peer, port):
+        beyond = self.connections - self.limits.connections
+        if self.upgrade is None:
+            if beyond >= 0:
+                self.core.refuse(sock.detach())
             else:
-                self._start(fd, None, None, 0)
+                self._start(sock.detach(), peer, port, 0)
+        elif beyond >= REFUSED_AT_ONCE:
+            sock.close()
+        else:
+            self.beginning.add(coio.spawn(self._begin, sock, peer, port, beyond >= 0))
 
     def _accept_failed(self, error):
         if self.stopping or error.errno in GONE_AGAIN:
@@ -166,16 +191,85 @@ class HttpServer:
             log.error('no connection can be accepted for now: %s', error)
         coio.sleep(0.1)
 
-    def _start(self, fd, peer, port, requests):
-        coio.spawn(self._serve, fd, peer, port, requests)
+    def _begin(self, sock, peer, port, is_refused):
+        """A connection that is to be upgraded."""
+        more = {'wsgi.url_scheme': 'http', 'HTTPS': 'off'}
+        if peer is not None:
+            more.update(REMOTE_ADDR=peer, REMOTE_PORT=port)
+        try:
+            upgraded = self._upgrade(sock, more)
+        finally:
+            self.beginning.discard(coio.current())
+        if upgraded is None or self.stopping:
+            (upgraded or sock).close()
+            return
+        if _tls.is_stream(upgraded):
+            upgraded.settimeout(TICK)
+            fd, stream = upgraded.fileno(), upgraded
+            if more['HTTPS'] == 'off':  # a callback that knows nothing of environs
+                more.update({'wsgi.url_scheme': 'https', 'HTTPS': 'on'})
+        else:
+            upgraded.settimeout(None)
+            fd, stream = upgraded.detach(), None
+        if is_refused:
+            self.core.refuse(fd, stream)
+            if stream is not None:
+                stream.close()
+        else:
+            self._serve(fd, peer, port, 0, stream, more)
 
-    def _serve(self, fd, peer, port, requests):
-        requests = self.core.serve(fd, peer, port, requests)
-        if requests >= 0:
-            if self.stopping:
-                os.close(fd)
-            else:
-                self.idle.add(fd, peer, port, requests)
+    def _upgrade(self, sock, more):
+        try:
+            return self.upgrade(sock, more, log.isEnabledFor(logging.DEBUG))
+        except OSError as error:  # ssl.SSLError is one
+            self.failed_handshakes += 1
+            log.debug('a handshake with %s has failed: %s', more.get('REMOTE_ADDR', 'a client'), error)
+        except Exception as error:
+            self.failed_handshakes += 1
+            _log_error('a connection could not be upgraded', error, None)
+        return None
+
+    def _start(self, *what):
+        coio.spawn(self._serve, *what)
+
+    def _serve(self, fd, peer, port, requests, stream=None, more=None, deadline=0):
+        asked = -1
+        try:
+            asked = self.core.serve(fd, peer, port, requests, stream, more)
+        finally:
+            if asked < 0 and stream is not None:
+                stream.close()
+        if asked < 0:
+            return
+        now = time.monotonic()
+        if asked > requests or not deadline:
+            deadline = now + self.limits.idle_seconds
+        if self.stopping or now >= deadline:  # bytes that are no request, such as a part of a TLS record
+            self._close_idle(fd, peer, port, asked, stream, more, deadline)
+        else:
+            self.idle.add(fd, peer, port, asked, stream, more, deadline)
+
+    def _close_idle(self, fd, peer, port, requests, stream, more, deadline):
+        if stream is None:
+            os.close(fd)
+        else:
+            self.core.leave(stream)
+            stream.close()
+
+    def reload_tls(self):
+        """Reads the files of tls again, which must be a wsgi.Tls, for handshakes to come; True: it has worked.
+
+        If they are wrong the old certificates stay, and the error is logged.
+        TypeError: tls is none.
+        """
+        if not isinstance(self.tls, _tls.Tls):
+            raise TypeError(f'only a wsgi.Tls can be read again, not {self.tls!r}')
+        try:
+            self.tls.reload()
+        except (OSError, ValueError) as error:
+            log.error('the certificates stay as they were: %s', error)
+            return False
+        return True
 
     def stop(self, timeout=None):
         """Takes no more connections, closes those that are idle, and waits for the rest.
@@ -187,6 +281,8 @@ class HttpServer:
             self.stopping = True
             self.core.stop()
             self.idle.close()
+            coio.killall(self.beginning, block=False)
+            self.beginning.clear()
             try:
                 self.listener.shutdown(socket.SHUT_RDWR)
             except OSError:
