@@ -97,6 +97,8 @@ static enum next read_head(struct conn *c, size_t *size, int *status)
 			return CLOSE;
 		if (used && !deadline)
 			deadline = clock_ns() + limits->head_ns;
+		else if (deadline && clock_ns() >= deadline) /* byte by byte, no read would be too late */
+			return *status = 408, LINGER;
 		c->waits_for_request = used == 0;
 		n = used == 0 && c->server->stopping ? 0 : conn_fill(c, deadline);
 		c->waits_for_request = false;

@@ -280,42 +280,6 @@ class Connections(HttpCase):
         clients.pop().close()
         support.wait_until(lambda: server.connections == 19)
 
-    def test_deadlines(self):
-        server = self.serve(head_seconds=0.1, idle_seconds=0.1, body_seconds=0.1)
-        idle, head = self.connect(), self.connect()
-        head.send(b'GET / HT')
-        self.assertEqual(head.response().status, 408)
-        self.assertEqual(head.rest(), b'')
-        self.assertEqual(idle.rest(), b'')
-        self.serve(lambda environ, start: environ['wsgi.input'].read(), body_seconds=0.1)
-        body = self.connect()
-        body.send(request('/', 'Content-Length: 9', method='POST') + b'x')
-        self.assertEqual(body.response().status, 408)
-        support.wait_until(lambda: server.connections == 0)
-
-    def test_a_client_that_takes_nothing(self):
-        def endless(environ, start_response):
-            start_response('200 OK', [])
-            while True:
-                yield b'x' * 100000
-        server = self.serve(endless, write_seconds=0.1)
-        client = self.connect()
-        client.send(request())
-        client._upto(b'\r\n')
-        support.wait_until(lambda: server.connections == 0)
-
-    def test_as_many_as_there_may_be(self):
-        server = self.serve(connections=3, requests=2)
-        clients = [self.connect() for _ in range(3)]
-        for client in clients:
-            client.ask()
-        more = self.connect()
-        self.assertEqual(more.response().status, 503)
-        self.assertEqual(more.rest(), b'')
-        self.assertEqual(clients[0].ask().get('Connection'), 'close')
-        support.wait_until(lambda: server.connections == 2)
-        self.assertEqual(self.ask().status, 200)
-
     def test_without_descriptors(self):
         """accept() fails for want of them; when there are some again, it goes on."""
         import resource

@@ -28,6 +28,7 @@ OUT_OF_SOMETHING = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 GONE_AGAIN = (errno.ECONNABORTED, errno.EPERM, errno.EPROTO, errno.EINTR, errno.ENETDOWN, errno.EHOSTUNREACH,
               errno.ENETUNREACH, errno.ENOPROTOOPT, errno.EHOSTDOWN, errno.ENONET, errno.EOPNOTSUPP)
 TICK = 1  # seconds; TICK_MS of the core
+ACCEPTED_AT_ONCE = 16  # then those that are here have their turn
 REFUSED_AT_ONCE = 100  # handshakes that are made to say 503
 WAKE_READ = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLONESHOT
 
@@ -120,13 +121,16 @@ class HttpServer:
                     environ is in that of all requests of the connection.
     further         limits by their names, see Limits
 
-    TypeError, ValueError: tls is of no use.
+    TypeError, ValueError: tls is of no use; a limit is unknown or negative.
     """
 
     def __init__(self, application, listener, access_log=None, environ=None, tls=None, upgrade_ssl_callback=None,
                  **limits):
         self.listener = listener
         self.limits = Limits(**limits)
+        for name, value in self.limits._asdict().items():
+            if value < 0:
+                raise ValueError(f'{name} must not be negative, as {value!r} is')
         base = {**self._base_environ(), **(environ or {})}
         bounds = self.limits
         self.core = _http.Server(application, base, access_log, _log_error, (
@@ -135,6 +139,7 @@ class HttpServer:
         self.idle = _Idle(self._start, self._close_idle)
         self.tls = tls
         self.upgrade = upgrade_ssl_callback if tls is None else _tls.Upgrade(tls, bounds.handshake_seconds)
+        self.coming = 0  # connections whose coroutine has not begun
         self.beginning = set()  # coroutines of connections that are not yet upgraded
         self.failed_handshakes = 0
         self.stopping = False
@@ -153,7 +158,7 @@ class HttpServer:
     @property
     def connections(self):
         """How many are open (int), served and idle ones."""
-        return self.core.active + len(self.idle) + len(self.beginning)
+        return self.core.active + len(self.idle) + len(self.beginning) + self.coming
 
     def serve(self):
         """Accepts and serves until stop(), each connection in a coroutine of the calling thread.
@@ -161,12 +166,16 @@ class HttpServer:
         RuntimeError: without the preload.
         """
         accept = self.listener.accept
+        accepted = 0
         while not self.stopping:
             try:
                 sock, peer = accept()
             except OSError as error:
                 self._accept_failed(error)
                 continue
+            accepted += 1
+            if accepted % ACCEPTED_AT_ONCE == 0:
+                coio.sleep()
             self._take(sock, *(peer[0], str(peer[1])) if isinstance(peer, tuple) else (None, None))
 
     def _take(self, sock, peer, port):
@@ -230,7 +239,12 @@ class HttpServer:
         return None
 
     def _start(self, *what):
-        coio.spawn(self._serve, *what)
+        self.coming += 1
+        coio.spawn(self._started, *what)
+
+    def _started(self, *what):
+        self.coming -= 1
+        self._serve(*what)
 
     def _serve(self, fd, peer, port, requests, stream=None, more=None, deadline=0):
         asked = -1
