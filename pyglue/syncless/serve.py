@@ -6,7 +6,8 @@
 
 Sockets that systemd has passed are served, or the one of --fd; else the one
 of --bind or --unix.  SIGTERM and SIGINT end it when the requests under way
-have been answered, or after --graceful-timeout.
+have been answered, or after --graceful-timeout.  With --tls-cert it speaks TLS,
+and reads the certificates again at a SIGHUP.
 """
 import argparse
 import importlib
@@ -23,7 +24,9 @@ LIMITS_HELP = {'head_bytes': 'of a request\'s head', 'line_bytes': 'of its first
                'discard_bytes': 'of a body that the application does not read',
                'head_seconds': 'for a head to come', 'idle_seconds': 'between two requests',
                'body_seconds': 'without a byte of a body', 'write_seconds': 'in which a client takes nothing',
-               'headers': 'in a request', 'requests': 'on one connection', 'connections': 'at once'}
+               'headers': 'in a request', 'requests': 'on one connection', 'connections': 'at once',
+               'handshake_seconds': 'for TLS to begin'}
+TLS_OPTIONS = ('tls_cert', 'tls_key', 'tls_password_file', 'tls_client_ca', 'tls_client', 'tls_sni', 'tls_minimum')
 FIRST_PASSED = 3  # sd_listen_fds(3)
 
 
@@ -52,22 +55,22 @@ def find_application(name):
     return found() if bracket else found
 
 
-def _bound_unix(path):
+def _bound_unix(path, backlog):
     free_path(path)
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(path)
-    listener.listen(1024)
+    listener.listen(backlog)
     return listener
 
 
-def _bound(address):
+def _bound(address, backlog):
     host, _, port = address.rpartition(':')
     host = host.strip('[]') or '127.0.0.1'
     if not port.isdigit() or int(port) > 65535:
         raise Wrong(f'--bind wants HOST:PORT, not {address}')
     from . import wsgi
     try:
-        return wsgi.listen((host, int(port)))
+        return wsgi.listen((host, int(port)), backlog)
     except OSError as error:
         raise Wrong(f'{host}:{port}: {os.strerror(error.errno) if error.errno and error.errno > 0 else error}') from None
 
@@ -78,7 +81,7 @@ def open_listener(options):
         return _passed(options.fd)
     if options.unix:
         try:
-            return _bound_unix(options.unix)
+            return _bound_unix(options.unix, options.backlog)
         except OSError as error:
             raise Wrong(f'{options.unix}: {error.strerror}') from None
     if os.environ.get('LISTEN_PID') == str(os.getpid()):
@@ -86,7 +89,7 @@ def open_listener(options):
         if count != 1:
             raise Wrong(f'systemd has passed {count} sockets; one is needed')
         return _passed(FIRST_PASSED)
-    return _bound(options.bind)
+    return _bound(options.bind, options.backlog)
 
 
 def _passed(fd):
@@ -94,6 +97,50 @@ def _passed(fd):
         return socket.socket(fileno=fd)
     except OSError as error:
         raise Wrong(f'descriptor {fd} is no socket: {error.strerror}') from None
+
+
+def make_tls(options):
+    """The wsgi.Tls that they say; None: none.  Wrong: it cannot be."""
+    from .wsgi import Tls
+    given = [name for name in TLS_OPTIONS if getattr(options, name)]
+    if not given:
+        return None
+    if not options.tls_cert:
+        raise Wrong(f'--{given[0].replace("_", "-")} is of no use without --tls-cert')
+    if options.tls_client and not options.tls_client_ca:
+        raise Wrong('certificates of clients need --tls-client-ca, the file of those that sign them')
+    sni = {}
+    for text in options.tls_sni or ():
+        name, equals, pair = text.partition('=')
+        cert, _, key = pair.partition(',')
+        if not (name and equals and cert):
+            raise Wrong(f'--tls-sni wants NAME=CERT,KEY, not {text}')
+        sni[name] = cert, key or None
+    try:
+        password = None
+        if options.tls_password_file:
+            with open(options.tls_password_file) as file:
+                password = file.readline().rstrip('\n')
+        return Tls(options.tls_cert, options.tls_key, password, options.tls_client_ca, options.tls_client, sni,
+                   options.tls_minimum or '1.2')
+    except OSError as error:
+        raise Wrong(f'{error.filename}: {error.strerror}') from None
+    except ValueError as error:
+        raise Wrong(str(error)) from None
+
+
+def _seconds(text):
+    number = float(text)
+    if not 0 <= number < 1e9:
+        raise argparse.ArgumentTypeError(f'{text} is no number of seconds')
+    return number
+
+
+def _count(text):
+    number = int(text)
+    if number < 0:
+        raise argparse.ArgumentTypeError(f'{text} is negative')
+    return number
 
 
 def parse(words):
@@ -105,13 +152,24 @@ def parse(words):
     parser.add_argument('--bind', default='127.0.0.1:8000', metavar='HOST:PORT')
     parser.add_argument('--unix', metavar='PATH')
     parser.add_argument('--fd', type=int, metavar='N')
+    parser.add_argument('--backlog', type=_count, default=1024, metavar='N',
+                        help='connections that wait to be accepted, at --bind or --unix (default 1024)')
+    parser.add_argument('--tls-cert', metavar='FILE', help='certificates in PEM form; read again at SIGHUP')
+    parser.add_argument('--tls-key', metavar='FILE', help='its key, if that is not in --tls-cert')
+    parser.add_argument('--tls-password-file', metavar='FILE', help="an encrypted key's password is its first line")
+    parser.add_argument('--tls-client-ca', metavar='FILE', help='who signs the certificates of clients')
+    parser.add_argument('--tls-client', choices=['optional', 'required'], help='default: required')
+    parser.add_argument('--tls-sni', metavar='NAME=CERT,KEY', action='append',
+                        help='another certificate for a host name or *.domain; more than once for several')
+    parser.add_argument('--tls-minimum', choices=['1.2', '1.3'], help='the oldest version (default 1.2)')
     parser.add_argument('--access-log', choices=sorted(_log.FORMATS), help='on stdout, or in --access-log-file')
     parser.add_argument('--access-log-file', metavar='PATH')
     parser.add_argument('--metrics', metavar='PATH', help='answer this path with metrics for Prometheus')
     parser.add_argument('--graceful-timeout', type=float, default=30, metavar='SECONDS')
     for name in Limits._fields:
         default = Limits._field_defaults[name]
-        parser.add_argument('--' + name.replace('_', '-'), type=type(default), default=default, metavar='N',
+        parser.add_argument('--' + name.replace('_', '-'), type=_seconds if name.endswith('_seconds') else _count,
+                            default=default, metavar='N',
                             help=f'{LIMITS_HELP[name]} (default {default})')
     return parser.parse_args(words)
 
@@ -120,6 +178,7 @@ def serve(options):
     """Serves as parse()'s options say, until a signal ends it."""
     from . import coio
     from .wsgi import HttpServer, Limits, _apps, _log
+    tls = make_tls(options)
     listener = open_listener(options)
     application, _ = _apps.application_of(find_application(options.application))
     server = []
@@ -129,7 +188,7 @@ def serve(options):
     if options.access_log:
         stream = open(options.access_log_file, 'a') if options.access_log_file else sys.stdout
         access_log = _log.FORMATS[options.access_log](stream)
-    server.append(HttpServer(application, listener, access_log,
+    server.append(HttpServer(application, listener, access_log, tls=tls,
                              **{name: getattr(options, name) for name in Limits._fields}))
     stopping = []
 
@@ -138,8 +197,11 @@ def serve(options):
             stopping.append(coio.spawn(server[0].stop, options.graceful_timeout))
     for number in signal.SIGTERM, signal.SIGINT:
         signal.signal(number, stop)
+    if tls:
+        signal.signal(signal.SIGHUP, lambda *_: server[0].reload_tls())
     name = listener.getsockname()
-    print('syncless: serving at', name if isinstance(name, str) else f'http://{name[0]}:{name[1]}/', file=sys.stderr)
+    print('syncless: serving at', name if isinstance(name, str) else f'http{"s" if tls else ""}://{name[0]}:{name[1]}/',
+          file=sys.stderr)
     server[0].serve()
     return 0 if stopping[0].get() else 1
 

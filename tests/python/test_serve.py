@@ -3,15 +3,19 @@
 # needs: greenlet
 # timeout: 120
 """`syncless serve`: what it serves, where, what it says when it cannot, and how it ends."""
+import contextlib
 import http.client
 import os
+import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
 import unittest
 
+import certificate
 import support
 
 PACKAGE = os.path.join(support.ROOT, 'pyglue')
@@ -61,13 +65,17 @@ class Serve(unittest.TestCase):
         process.kill()
         process.communicate()
 
-    def connection(self, where):
-        connection = http.client.HTTPConnection(where.split('/')[2], timeout=support.HANG)
+    def connection(self, where, context=None):
+        host = where.split('/')[2]
+        if context is None:
+            connection = http.client.HTTPConnection(host, timeout=support.HANG)
+        else:
+            connection = http.client.HTTPSConnection(host, timeout=support.HANG, context=context)
         self.addCleanup(connection.close)
         return connection
 
-    def get(self, where, path='/'):
-        connection = self.connection(where)
+    def get(self, where, path='/', context=None):
+        connection = self.connection(where, context)
         connection.request('GET', path)
         response = connection.getresponse()
         body = response.read()
@@ -79,6 +87,14 @@ class Serve(unittest.TestCase):
             where = self.start(name, '--bind', '127.0.0.1:0')
             self.assertEqual(self.get(where), (200, b'served'))
 
+    def assert_refused(self, words, line):
+        """One line, which has this, and exit code 1."""
+        run = subprocess.run([LAUNCHER, 'serve', *words], env=self.env, cwd=self.folder, stderr=subprocess.PIPE,
+                             stdin=subprocess.DEVNULL, text=True, timeout=support.HANG)
+        self.assertEqual((run.returncode, run.stderr.count('\n')), (1, 1), run.stderr)
+        self.assertIn(line, run.stderr)
+        self.assertTrue(run.stderr.startswith('syncless: '))
+
     def test_what_it_cannot_serve(self):
         with socket.create_server(('127.0.0.1', 0)) as taken:
             port = taken.getsockname()[1]
@@ -89,11 +105,65 @@ class Serve(unittest.TestCase):
                                 (['demo', '--bind', 'x'], '--bind wants HOST:PORT, not x'),
                                 (['demo', '--fd', '0'], 'descriptor 0 is no socket'),
                                 (['demo', '--unix', '/nowhere/at/all'], '/nowhere/at/all: No such file or directory')):
-                run = subprocess.run([LAUNCHER, 'serve', *words], env=self.env, cwd=self.folder, stderr=subprocess.PIPE,
-                                     stdin=subprocess.DEVNULL, text=True, timeout=support.HANG)
-                self.assertEqual((run.returncode, run.stderr.count('\n')), (1, 1), run.stderr)
-                self.assertIn(line, run.stderr)
-                self.assertTrue(run.stderr.startswith('syncless: '))
+                self.assert_refused(words, line)
+
+    def test_tls(self):
+        first, other = certificate.make(self.folder), certificate.make(self.folder, 'other.example')
+        context = ssl.create_default_context(cafile=first)
+        context.load_verify_locations(other)
+
+        def subject(name):
+            host, port = where.split('/')[2].split(':')
+            with socket.create_connection((host, port), timeout=support.HANG) as sock, \
+                    context.wrap_socket(sock, server_hostname=name) as encrypted:
+                return encrypted.getpeercert()['subject'][-1][0][1]
+        where = self.start('demo', '--bind', '127.0.0.1:0', '--tls-cert', first + '.crt', '--tls-key', first,
+                           '--tls-sni', f'other.example={other},{other}', '--metrics', '/metrics',
+                           '--idle-seconds', '9.5')
+        self.assertTrue(where.startswith('https://127.0.0.1:'))
+        self.assertEqual(self.get(where, context=context), (200, b'served'))
+        self.assertEqual((subject('localhost'), subject('other.example')), ('localhost', 'other.example'))
+        with socket.create_connection(where.split('/')[2].split(':')) as sock, contextlib.suppress(ConnectionError):
+            sock.sendall(b'GET / HTTP/1.1\r\n\r\n')
+            while sock.recv(1000):
+                pass
+        self.assertIn(b'\nsyncless_tls_handshake_failures_total 1\n', self.get(where, '/metrics', context)[1])
+        third = certificate.make(self.folder, 'third.example')
+        context.load_verify_locations(third)
+        context.check_hostname = False
+        shutil.copy(third, first)
+        shutil.copy(third + '.crt', first + '.crt')
+        self.process.send_signal(signal.SIGHUP)
+        support.wait_until(lambda: subject('localhost') == 'third.example')
+        os.unlink(first)
+        self.process.send_signal(signal.SIGHUP)
+        self.assertEqual(self.process.stderr.readline(),
+                         f'the certificates stay as they were: [Errno 2] No such file or directory: {first!r}\n')
+        self.assertEqual(self.get(where, context=context), (200, b'served'))
+
+    def test_tls_of_clients(self):
+        pem = certificate.make(self.folder)
+        context = ssl.create_default_context(cafile=pem)
+        for words, fails in ((), True), (('--tls-client', 'optional'), False):
+            where = self.start('demo', '--bind', '127.0.0.1:0', '--tls-cert', pem, '--tls-client-ca', pem, *words)
+            if fails:
+                with self.assertRaises(OSError):
+                    self.get(where, context=context)
+            else:
+                self.assertEqual(self.get(where, context=context)[0], 200)
+            with_one = ssl.create_default_context(cafile=pem)
+            with_one.load_cert_chain(certificate.make(self.folder, 'client', signer=pem))
+            self.assertEqual(self.get(where, context=with_one)[0], 200)
+
+    def test_tls_that_cannot_be(self):
+        pem, other = certificate.make(self.folder), certificate.make(self.folder, 'other.example')
+        for words, line in ((['--tls-cert', 'none.pem'], 'none.pem: No such file or directory'),
+                            (['--tls-cert', 'demo.py'], 'demo.py: no certificate in PEM form'),
+                            (['--tls-cert', pem, '--tls-key', other], f'{other}: the key does not belong to'),
+                            (['--tls-key', pem], '--tls-key is of no use without --tls-cert'),
+                            (['--tls-cert', pem, '--tls-client', 'optional'], 'of clients need --tls-client-ca'),
+                            (['--tls-cert', pem, '--tls-sni', pem], '--tls-sni wants NAME=CERT,KEY, not')):
+            self.assert_refused(['demo', '--bind', '127.0.0.1:0', *words], line)
 
     def test_unix_path_of_a_file(self):
         path = self.folder + '/demo.py'

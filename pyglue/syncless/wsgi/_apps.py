@@ -215,7 +215,9 @@ def with_metrics(application, path, server):
                 ('syncless_request_errors_total', 'counter', 'Requests that were wrong, or whose application failed.',
                  core.errors),
                 ('syncless_connections', 'gauge', 'Open connections.', server[0].connections),
-                ('syncless_connections_active', 'gauge', 'Those that are being served.', core.active)]
+                ('syncless_connections_active', 'gauge', 'Those that are being served.', core.active),
+                ('syncless_tls_handshake_failures_total', 'counter', 'Connections that ended before TLS had begun.',
+                 server[0].failed_handshakes)]
         text = ''.join(f'# HELP {name} {what}\n# TYPE {name} {kind}\n{name} {value}\n' for name, kind, what, value in rows)
         start_response('200 OK', [('Content-Type', 'text/plain; version=0.0.4')])
         return [text.encode()]
