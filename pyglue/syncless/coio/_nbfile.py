@@ -14,7 +14,7 @@ import os
 import select
 import socket
 from threading import Lock
-from typing import Any, Iterable, Iterator, List, Optional, Type, Union
+from typing import Any, Callable, Iterable, Iterator, List, Optional, Type, Union
 
 from .._gone import gone
 from ._select import milliseconds
@@ -54,7 +54,41 @@ def strip_end(line: bytes, delim: Optional[Data]) -> Optional[bytes]:
     return line[:-1] if delim is None and line.endswith(b'\r') else line
 
 
-class nbfile:  # noqa: N801
+class ReadsLines:
+    """A file that has readline() gets the rest of what reads lines."""
+
+    readline: Callable[..., bytes]
+
+    def readline_stripend(self, limit: int = -1, delim: Optional[Data] = None) -> Optional[bytes]:
+        """readline() without the line's end: delim, or else a newline and one CR before it.
+
+        None: the end of the file.  A last line that has no end is returned as it is.
+        """
+        return strip_end(self.readline(limit, delim), delim)
+
+    def readlines(self, sizehint: int = -1) -> List[bytes]:
+        """All lines until the end of the file, or until they have sizehint bytes (0 and less: all)."""
+        lines, size = [], 0
+        for line in self:
+            lines.append(line)
+            size += len(line)
+            if 0 < sizehint <= size:
+                break
+        return lines
+
+    def __iter__(self) -> Iterator[bytes]:
+        """The lines, with their ends."""
+        return self
+
+    def __next__(self) -> bytes:
+        """The next line; StopIteration at the end of the file."""
+        line = self.readline()
+        if not line:
+            raise StopIteration
+        return line
+
+
+class nbfile(ReadsLines):  # noqa: N801
     """A buffered file of bytes that lets other coroutines run while it waits.
 
         sockfile = nbfile(sock.fileno(), sock.fileno())
@@ -392,34 +426,6 @@ class nbfile:  # noqa: N801
             seen = self._taken + most
             if not self._fill(0):
                 return self._take(most)
-
-    def readline_stripend(self, limit: int = -1, delim: Optional[Data] = None) -> Optional[bytes]:
-        """readline() without the line's end: delim, or else a newline and one CR before it.
-
-        None: the end of the file.  A last line that has no end is returned as it is.
-        """
-        return strip_end(self.readline(limit, delim), delim)
-
-    def readlines(self, sizehint: int = -1) -> List[bytes]:
-        """All lines until the end of the file, or until they have sizehint bytes (0 and less: all)."""
-        lines, size = [], 0
-        for line in self:
-            lines.append(line)
-            size += len(line)
-            if 0 < sizehint <= size:
-                break
-        return lines
-
-    def __iter__(self) -> Iterator[bytes]:
-        """The lines, with their ends."""
-        return self
-
-    def __next__(self) -> bytes:
-        """The next line; StopIteration at the end of the file."""
-        line = self.readline()
-        if not line:
-            raise StopIteration
-        return line
 
     # --- Writing.
 

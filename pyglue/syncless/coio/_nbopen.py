@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import subprocess
-from typing import Any, Iterator, List, Optional
+from typing import Any, Optional
 
-from ._nbfile import LINES, UNLIMITED, Data, as_delimiter, nbfile, strip_end
+from ._nbfile import LINES, UNLIMITED, Data, ReadsLines, as_delimiter, nbfile
 
 
 def read_size(bufsize: int) -> int:
@@ -64,7 +64,7 @@ def popen(command: str, mode: str = 'r', bufsize: int = -1) -> nbfile:
                   close_ref=_Child(process, pipe), mode=mode, name=command)
 
 
-class nblimitreader:  # noqa: N801
+class nblimitreader(ReadsLines):  # noqa: N801
     """The next limit bytes of an nbfile, as a file to read.
 
         body = nblimitreader(sockfile, content_length)
@@ -104,31 +104,6 @@ class nblimitreader:  # noqa: N801
         as_delimiter(delim)
         most = self._most(limit)
         return self._counted(self._file.readline(most, delim)) if most else b''
-
-    def readline_stripend(self, limit: int = -1, delim: Optional[Data] = None) -> Optional[bytes]:
-        """readline() without the line's end; None: the end.  As nbfile.readline_stripend()."""
-        return strip_end(self.readline(limit, delim), delim)
-
-    def readlines(self, sizehint: int = -1) -> List[bytes]:
-        """All lines until the end, or until they have sizehint bytes (0 and less: all)."""
-        lines, size = [], 0
-        for line in self:
-            lines.append(line)
-            size += len(line)
-            if 0 < sizehint <= size:
-                break
-        return lines
-
-    def __iter__(self) -> Iterator[bytes]:
-        """The lines, with their ends."""
-        return self
-
-    def __next__(self) -> bytes:
-        """The next line; StopIteration at the end."""
-        line = self.readline()
-        if not line:
-            raise StopIteration
-        return line
 
     def discard_to_read_limit(self) -> int:
         """Reads what is left and forgets it; returns how many bytes there were too few."""
