@@ -101,11 +101,6 @@ def wrap_tasklet(function):
     return stackless.tasklet(guarded)
 
 
-def allow_await(compiler):
-    """Lets a codeop compiler take `await` outside of functions."""
-    compiler.compiler.flags |= ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
-
-
 class Awaiting:
     """Runs what is awaited at a prompt, in an asyncio loop that is made with the first such line and lives on.
 
@@ -135,21 +130,18 @@ class Awaiting:
             self._loop.call_soon_threadsafe(int)
 
 
-class Console(code.InteractiveConsole):
-    """The prompt.  namespace: a dict, in which the lines run.  Wants stdin and stdout; a terminal is not needed."""
+class LineRunner(code.InteractiveConsole):
+    """What this console and the remote one share: `await` outside of functions.
 
-    def __init__(self, namespace):
-        from . import _prompt
-        super().__init__(namespace, '<console>')
-        allow_await(self.compile)
+    shown   what is printed of what a line raises; all else comes out of push(), and SystemExit does
+    """
+
+    shown = BaseException
+
+    def __init__(self, namespace, filename):
+        super().__init__(namespace, filename)
+        self.compile.compiler.flags |= ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
         self._awaiting = Awaiting()
-        self._streams = sys.stdout, sys.stderr
-        self._prompt = _prompt.Prompt(sys.stdout)
-
-    def raw_input(self, prompt=''):
-        """A line, while others run."""
-        sys.stdout.flush()
-        return self._prompt.ask(prompt)
 
     def runcode(self, code):
         """Runs a line; what it awaits, in the loop."""
@@ -159,10 +151,25 @@ class Console(code.InteractiveConsole):
                 self._awaiting.run(result)
         except SystemExit:
             raise
-        except BaseException:
+        except self.shown:
             self.showtraceback()
         finally:
             self._awaiting.wake()
+
+
+class Console(LineRunner):
+    """The prompt.  namespace: a dict, in which the lines run.  Wants stdin and stdout; a terminal is not needed."""
+
+    def __init__(self, namespace):
+        from . import _prompt
+        super().__init__(namespace, '<console>')
+        self._streams = sys.stdout, sys.stderr
+        self._prompt = _prompt.Prompt(sys.stdout)
+
+    def raw_input(self, prompt=''):
+        """A line, while others run."""
+        sys.stdout.flush()
+        return self._prompt.ask(prompt)
 
     def show_exception(self, kind, error, trace):
         """sys.excepthook: prints it in one piece."""

@@ -18,24 +18,21 @@ connection.  Each connection has names of its own; `import __main__` leads to th
 
     python -m syncless.remote_console [[ADDRESS] PORT]      one that serves nothing but this
 """
-import code
 import contextlib
 import contextvars
 import errno
 import hmac
-import inspect
 import os
 import signal
 import socket
 import struct
 import sys
 import traceback
-import types
 
 from . import _launch
 from ._unix import free_path
 from .backdoor_client import CLIENT_MARK as BEGIN, PROMPT_BEGIN, PROMPT_END, console_path, signal_path, start_time
-from .console import Awaiting, allow_await
+from .console import LineRunner
 
 __all__ = ['ConsoleSignalHandler', 'HasTcpPeerUid', 'RemoteConsole', 'RemoteConsoleExit', 'RemoteConsoleHandler',
            'RemoteConsoleListener', 'SilentConsoleListener', 'UnixConsoleListener', 'console_path', 'main',
@@ -97,11 +94,13 @@ def _redirect():
 
 # --- The console.
 
-class RemoteConsole(code.InteractiveConsole):
+class RemoteConsole(LineRunner):
     """A prompt on a file of bytes, which must have readline(limit), write() and flush(); TypeError if it has not.
 
     interact() until the user leaves, then RemoteConsoleExit.  Errors of the file come out as they are.
     """
+
+    shown = Exception  # kill() and Timeout are for who serves the connection
 
     def __init__(self, file, namespace=None):
         for name in 'readline', 'write', 'flush':
@@ -109,14 +108,12 @@ class RemoteConsole(code.InteractiveConsole):
                 raise TypeError(f'a console needs a file with readline, write and flush, not {file!r}')
         super().__init__({'__name__': '__console__'} if namespace is None else namespace, '<remote console>')
         self.locals.update(exit=self.leave, quit=self.leave)
-        allow_await(self.compile)
         self._file = file
-        self._awaiting = Awaiting()
 
     @staticmethod
     def leave(*_):
         """exit() and quit()."""
-        raise RemoteConsoleExit
+        raise SystemExit
 
     def write(self, data):
         """Sends text."""
@@ -132,21 +129,6 @@ class RemoteConsole(code.InteractiveConsole):
         if not line.endswith(b'\n') or line.rstrip(b'\r\n') in ENDS or any(line.startswith(end) for end in ENDS):
             raise RemoteConsoleExit
         return line.rstrip(b'\r\n').decode(errors='replace')
-
-    def runcode(self, code):
-        """Runs a command, whose output and errors go to the user."""
-        try:
-            result = types.FunctionType(code, self.locals)()
-            if inspect.iscoroutine(result):
-                self._awaiting.run(result)
-        except RemoteConsoleExit:
-            raise
-        except SystemExit as error:
-            raise RemoteConsoleExit from error
-        except Exception:
-            self.showtraceback()
-        finally:
-            self._awaiting.wake()
 
     def showtraceback(self):
         """To the user alone."""
@@ -168,6 +150,8 @@ class RemoteConsole(code.InteractiveConsole):
             while True:
                 line = self.raw_input('... ' if more else '>>> ')
                 more = self.push(line)
+        except SystemExit as error:
+            raise RemoteConsoleExit from error
         finally:
             _connection.reset(token)
 
