@@ -29,8 +29,12 @@ import traceback
 import types
 
 from . import _launch
+from ._gone import look_up
 
 __all__ = ['Console', 'main', 'ticker', 'wrap_tasklet']
+
+_GONE = dict.fromkeys(('NewReadLine', 'BlockingWriteAll', 'GetPromptWidth', 'WritePromptToNextLine'),
+                      'it was an inner part; use input() and print(), which let others run')
 
 HELP = '''
 Console examples:
@@ -39,6 +43,11 @@ Console examples:
   coio.spawn(lambda: print(coio.sleep(2)))  # goes on while you type
   wrap_tasklet(function)(argument)          # a tasklet whose exception is printed
   await asyncio.sleep(1)                    # in an asyncio loop, which lives on'''
+
+
+def __getattr__(name):
+    """Names of 2010 that have gone: Gone, an ImportError that says what to use."""
+    return look_up(__name__, _GONE, name)
 
 
 class _Help:

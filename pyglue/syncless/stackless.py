@@ -29,6 +29,7 @@ import importlib.util
 import sys
 
 from ._channels import channel
+from ._gone import look_up
 from ._tasklets import (TaskletExit, bomb, getcurrent, getmain, getruncount, run, schedule, schedule_remove,
                         tasklet)
 
@@ -37,13 +38,16 @@ __all__ = ['TaskletExit', 'bomb', 'channel', 'getcurrent', 'getmain', 'getruncou
 
 is_greenstackless = True  # the marker of the module of 2010
 
+_GONE = dict.fromkeys(('ImportTooLateError', 'NewTooLateError'),
+                      'modules may be imported in any order; use a plain import, nothing of the kind is raised')
+
 
 def __getattr__(name):
-    """The live attributes: current, main, runcount."""
+    """The live attributes: current, main, runcount.  Names of 2010 that have gone: Gone, which says what to use."""
     live = {'current': getcurrent, 'main': getmain, 'runcount': getruncount}
     if name in live:
         return live[name]()
-    raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+    return look_up(__name__, _GONE, name)
 
 
 # The module is also a top-level one, as in Stackless, unless there is a real one.

@@ -354,23 +354,5 @@ class Channel(Coio):
         self.assertEqual(channel.balance, 0)
 
 
-class Names(unittest.TestCase):
-    def test_gone(self):
-        for name in 'EV_READ', 'EventError', 'selecter', 'os_popen', 'nbsslobj', 'concurrence_event':
-            with self.assertRaisesRegex(ImportError, f'{name}.*(use|wakeup_info|own)'):
-                getattr(coio, name)
-            with self.assertRaisesRegex(ImportError, f'{name} of 2010 is gone'):
-                exec(f'from syncless.coio import {name}')
-        with self.assertRaisesRegex(ImportError, 'getaddrinfo'):
-            coio.partial_getaddrinfo('localhost', 80, 0, 0)
-        with self.assertRaises(AttributeError):
-            coio.there_was_never_such_a_name
-
-    def test_stackless_is_known(self):
-        self.assertIs(coio.stackless, stackless)
-        import stackless as by_its_own_name
-        self.assertIs(by_its_own_name, stackless)
-
-
 if __name__ == '__main__':
     support.main()
