@@ -210,7 +210,7 @@ class Hosts(unittest.TestCase):
 
     def test_as_the_standard_library(self):
         for name in 'gethostbyname', 'gethostbyname_ex', 'gethostbyaddr', 'getfqdn':
-            for argument in '127.0.0.1', 'localhost', 'no such name', '':
+            for argument in '127.0.0.1', '::1', '999.1.2.3', 'localhost', 'no such name', '':
                 outcomes = []
                 for module in coio, socket:
                     try:

@@ -67,6 +67,10 @@ class Nbsocket(unittest.TestCase):
             self.assertRaises(ValueError, sock.settimeout, -1)
             sock.setblocking(True)
             self.assertIsNone(sock.gettimeout())
+        self.addCleanup(socket.setdefaulttimeout, socket.getdefaulttimeout())
+        socket.setdefaulttimeout(5)
+        with coio.nbsocket(socket.AF_INET, socket.SOCK_STREAM) as sock:
+            self.assertEqual(sock.gettimeout(), 5)
 
     def test_close(self):
         a, b = socket.socketpair()
@@ -191,6 +195,16 @@ class Tls(unittest.TestCase):
         server.recv(1)
         with open(self.pem + '.crt') as file:
             self.assertEqual(server.getpeercert(True), ssl.PEM_cert_to_DER_cert(file.read()))
+
+    def test_keeps_the_timeout(self):
+        a, b = socket.socketpair()
+        a.settimeout(support.HANG)
+        with support.Crew() as crew, b:
+            crew.start(lambda: coio.nbsslsocket(b, certfile=self.pem, server_side=True).sendall(b'hello'))
+            with coio.nbsslsocket(a) as client:
+                self.assertEqual(client.gettimeout(), support.HANG)
+                buffer = bytearray(9)
+                self.assertEqual((client.recv_into(buffer), buffer), (5, b'hello\0\0\0\0'))
 
     def test_handshake_later(self):
         a, b = socket.socketpair()

@@ -5,6 +5,7 @@
 """Consoles in a running process: who may come in, what is seen there, and `syncless attach`."""
 import contextlib
 import os
+import shutil
 import signal
 import socket
 import stat
@@ -194,6 +195,29 @@ except ConnectionResetError:
             self.assertEqual(run.returncode, 1)
             self.assertIn(f'a console at {address} needs a token', run.stderr)
 
+    def test_other_address(self):
+        """With a token; `backdoor_client` sends it, and lines are edited as at attach."""
+        env = {**self.env, 'SYNCLESS_CONSOLE_TOKEN': 'a secret'}
+        with subprocess.Popen([sys.executable, '-m', 'syncless.remote_console', '0.0.0.0', '0'], env=env,
+                              stderr=subprocess.PIPE, text=True) as server:
+            self.addCleanup(server.kill)
+            port = server.stderr.readline().rpartition(':')[2].strip()
+            terminal = Terminal([sys.executable, '-m', 'syncless.backdoor_client', '127.0.0.1', port], env)
+            terminal.expect('>>> $')
+            terminal.type('6 *\x088\x08* 7\n')
+            terminal.expect('42\n')
+            terminal.expect('>>> $')
+            terminal.type('\x1b[A\n')
+            terminal.expect('42\n')
+            terminal.expect('>>> $')
+            terminal.type('\x04')
+            self.assertEqual(terminal.end(), 0)
+            terminal = Terminal([sys.executable, '-m', 'syncless.backdoor_client', port],
+                                {**env, 'SYNCLESS_CONSOLE_TOKEN': 'a guess?'})
+            self.assertEqual((terminal.end(), terminal.seen), (3, ''))
+            server.send_signal(signal.SIGINT)
+            self.assertEqual(server.wait(support.HANG), 130)
+
     def test_files_that_are_none(self):
         run = support.run_python('-c', 'from syncless.remote_console import RemoteConsole\nRemoteConsole(object())',
                                  env=self.env)
@@ -258,6 +282,19 @@ except ConnectionResetError:
         terminal = self.attach('x')
         terminal.expect('attach needs the number of a process, not x\n')
         self.assertEqual(terminal.end(), 2)
+
+    @unittest.skipUnless(os.geteuid() == 0, 'only root can be somebody else')
+    def test_client_of_another_user(self):
+        self.run_target('remote_console.start()')
+        client = shutil.copy(os.path.join(PACKAGE, 'syncless', 'backdoor_client.py'), os.path.dirname(self.folder))
+        seen = self.as_nobody('import runpy, sys; sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0], run_name="__main__")',
+                              client, f'pid:{self.target.pid}')
+        self.assertEqual(seen, f'syncless: process {self.target.pid} belongs to user 0; only that one may attach\n')
+
+    def test_client_usage(self):
+        for words in ['x'], ['pid:'], ['pid:x'], ['host', 'x'], ['a', 'b', '1'], ['-h'], ['host', 'pid:1']:
+            run = support.run_python('-m', 'syncless.backdoor_client', *words, env=self.env)
+            self.assertEqual((run.returncode, run.stderr), (2, 'usage: backdoor_client [[HOST] PORT] | pid:PID\n'), words)
 
     def test_client_exit_codes(self):
         with socket.create_server(('127.0.0.1', 0)) as listener:
