@@ -2,15 +2,20 @@
 # SPDX-License-Identifier: Apache-2.0
 # timeout: 180
 """The examples in Python that use syncless: each is run to its end, and what it says is checked."""
+import hashlib
+import http.client
 import os
 import re
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
 import threading
 import unittest
+import urllib.error
+import urllib.request
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.path.abspath(os.environ.get('BUILD') or os.path.join(ROOT, 'build'))
@@ -186,16 +191,115 @@ class Servers(unittest.TestCase):
             example.end()
             self.assertEqual(one.line(), 'me has left')
 
-    def test_tls(self):
-        """The server takes bad clients, and both example clients talk to it."""
-        with loopback.web(self.folder):  # makes the certificate
+    def needs(self, module):
+        if subprocess.run([PYTHON, '-c', f'import {module}'], stderr=subprocess.DEVNULL).returncode:
+            self.skipTest(f'no {module} for {PYTHON}')
+
+    def fetch(self, port, path='/'):
+        with urllib.request.urlopen(f'http://127.0.0.1:{port}{path}', timeout=HANG) as page:
+            return page.read()
+
+    def interrupt(self, example):
+        """What it says at its end."""
+        example.process.send_signal(signal.SIGINT)
+        return example.end()[0]
+
+    def test_asyncore(self):
+        self.needs('asyncore')
+        with open(os.path.join(self.folder, 'file'), 'w') as file:
+            file.write('its text')
+        with Example('demo_asyncore.py', '0', self.folder) as example:
+            port = example.port()
+            for _ in range(20):
+                self.assertEqual(self.fetch(port, '/file'), b'its text')
+            with self.assertRaises(urllib.error.HTTPError) as caught:
+                self.fetch(port, '/../none')
+            caught.exception.close()
+            self.assertEqual(example.line(), 'three ticks, and on')
+            self.assertEqual(self.interrupt(example), 'over\n')
+
+    def test_twisted(self):
+        self.needs('twisted.web.server')
+        with Example('demo_twisted.py', '0') as example:
+            port = example.port()
+            for _ in range(20):
+                self.assertEqual(self.fetch(port), b'Hello, 127.0.0.1!\n')
+            self.assertEqual({example.line(), example.line()},
+                             {'three ticks of a coroutine', 'three ticks of a LoopingCall'})
+            self.assertEqual(self.interrupt(example), 'over\n')
+
+    def serving(self, name, *words):
+        """(the example, its port) of one that is told where to listen."""
+        port = loopback.free_port()
+        example = Example(name, str(port), *words)
+        self.addCleanup(example.__exit__)
+        loopback.await_port(port, example.process)
+        return example, port
+
+    def test_base_http(self):
+        found = []
+        for name in 'demo_syncless_basehttp.py', 'demo_orig_basehttp.py':
+            example, port = self.serving(name)
+            found.append([])
+            for method, body in ('GET', None), ('HEAD', None), ('POST', b'words'), ('PUT', b'x' * 100000):
+                connection = http.client.HTTPConnection('127.0.0.1', port, timeout=HANG)
+                connection.request(method, '/a%20path?query', body)
+                response = connection.getresponse()
+                found[-1].append((response.status, response.getheader('Content-Length'), response.read()))
+                connection.close()
+            self.assertEqual(self.interrupt(example), 'over\n')
+        self.assertEqual(found[0], found[1])
+        self.assertEqual([body for _, _, body in found[0][:3]],
+                         [b'127.0.0.1 has asked for /a%20path?query\n', b'', b'5 bytes have come: words\n'])
+
+    def test_wrong_applications(self):
+        example, port = self.serving('demo_wsgiapp.py')
+
+        def get(path):
+            connection = http.client.HTTPConnection('127.0.0.1', port, timeout=HANG)
+            self.addCleanup(connection.close)
+            connection.request('GET', path)
+            response = connection.getresponse()
+            if path == '/stream':
+                return response.status, response.read(1000)[:6]
+            try:
+                return response.status, response.read()
+            except http.client.IncompleteRead as error:
+                return response.status, error.partial
+        self.assertEqual(get('/')[1].count(b'<li>'), 20)
+        for page in 'status', 'head', 'body', 'response', 'read', 'write', 'error':
+            self.assertEqual(get('/' + page), (500, b'Internal Server Error\n'), page)
+        for page, answer in (('late', b'begun'), ('stream', b'0\n1\n2\n'), ('length/5/5', b'xxxxx'), ('length/10/5', b'xxxxx'),
+                             ('length/5/10', b'xxxxx'), ('length/0/10', b''), ('length/0/0', b''), ('length/5/0', b'')):
+            self.assertEqual(get('/' + page), (200, answer), page)
+        self.assertEqual(get('/none')[0], 404)
+        self.assertIn(b'value="localhost"> 127.0.0.1<', get('/dns?name=localhost')[1])
+        example.process.send_signal(signal.SIGINT)
+        out, err = example.end()
+        self.assertEqual((out, 'ValueError: after the head' in err), ('over\n', True))
+
+    def certificate(self):
+        """The paths of one, with and without its key."""
+        with loopback.web(self.folder):  # makes it
             pass
         pem = os.path.join(self.folder, 'both.pem')
-        cert = os.path.join(self.folder, 'cert.pem')
         with open(pem, 'w') as both:
             for name in 'key.pem', 'cert.pem':
                 with open(os.path.join(self.folder, name)) as part:
                     both.write(part.read())
+        return pem, os.path.join(self.folder, 'cert.pem')
+
+    def test_client_certificate(self):
+        pem, cert = self.certificate()
+        with open(cert) as file:
+            digest = hashlib.sha256(ssl.PEM_cert_to_DER_cert(file.read())).hexdigest()
+        seen, cipher, same = run('regress_ssl_server.py', pem)[0].splitlines()
+        self.assertEqual((seen, same), (f'certificate: {digest}', 'threads see the same: True'))
+        self.assertRegex(cipher, r'^cipher: \w+$')
+
+    def test_tls(self):
+        """The server takes bad clients, and both example clients talk to it."""
+        pem, cert = self.certificate()
         with Example('demo_ssl_server.py', pem, '0') as server:
             port = server.port()
             slow = Connection(self, port)  # says nothing; nobody waits for it
