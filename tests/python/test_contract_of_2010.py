@@ -9,6 +9,7 @@ SHOWN names for each promise and each defect the tests by file, class and method
 that is no longer there fails.
 """
 import ast
+import io
 import os
 import signal
 import socket
@@ -19,7 +20,7 @@ import support
 from coroutines import Coio, coio, until
 from http_case import HttpCase, request
 
-from syncless import stackless
+from syncless import stackless, wsgi
 from syncless.coio import _dns
 
 HERE = os.path.splitext(os.path.basename(__file__))[0]
@@ -73,6 +74,7 @@ SHOWN = {
     'smtplib, ftplib, imaplib, poplib, http.client, xmlrpc.client': 'test_protocols.Protocols.test_coroutines',
     'Twisted, on our reactor and on its own': 'test_reactor.Reactor.test_both_go_on '
         'test_reactor.Reactor.test_a_coroutine_may_call_it',
+    'the date of an answer': f'{HERE}.Http.test_helpers test_wsgi_responses.Answers.test_to_the_byte',
     'pipelining': 'test_wsgi_responses.Connections.test_pipelining test_wsgi_responses.Connections.test_keep_alive',
     'the console: others run while one types': 'test_console.Console.test_others_run_while_one_types '
         'test_console.Console.test_ticker test_console.Console.test_wrap_tasklet test_console.Console.test_await '
@@ -82,6 +84,7 @@ SHOWN = {
         'test_remote_console.RemoteConsole.test_the_socket_is_its_owners_alone '
         'test_remote_console.RemoteConsole.test_other_address test_remote_console.RemoteConsole.test_attach '
         'test_remote_console.RemoteConsole.test_attach_opens_by_signal test_remote_console.RemoteConsole.test_attach_says_how',
+    'less than 0.3 MB more than Python alone': f'{HERE}.Memory.test_of_a_program',
     'the first program': 'test_first_program.FirstProgram.test_in_the_background',
     # The defects.
     'D1 a killed caller of a thread pool': 'test_coio_threads.Beside.test_killed_caller',
@@ -175,7 +178,40 @@ class LateAnswer(Coio):
 
 
 @unittest.skipUnless(support.GREEN, 'needs the preload')
+class Memory(unittest.TestCase):
+    def test_of_a_program(self):
+        """What is its own: pages that no other process shares."""
+        if os.path.basename(support.PRELOAD) != 'libsyncless.so':
+            self.skipTest('what else is preloaded has its own needs')
+        code = 'print(sum(int(line.split()[1]) for line in open("/proc/self/smaps_rollup") if line.startswith("Private")))'
+        plain, preloaded = (int(support.run_python('-c', code, env=env).stdout)
+                            for env in (support.plain_env(), support.same_env()))
+        self.assertLess(preloaded - plain, 300, 'KiB')
+
+
+@unittest.skipUnless(support.GREEN, 'needs the preload')
 class Http(HttpCase):
+    def test_helpers(self):
+        self.assertEqual(wsgi.GetHttpDate(784111777.9), 'Sun, 06 Nov 1994 08:49:37 GMT')
+        env = {'other': 1}
+        wsgi.PopulateDefaultWsgiEnv(env, ('192.0.2.1', 80))
+        self.assertEqual((env['SERVER_NAME'], env['SERVER_PORT'], env['wsgi.version'], env['other']),
+                         ('192.0.2.1', '80', (1, 0), 1))
+        with socket.create_server(('127.0.0.1', 0)) as listener:
+            wsgi.PopulateDefaultWsgiEnv(env, listener)
+            self.assertEqual(env['SERVER_PORT'], str(listener.getsockname()[1]))
+        env.update(REQUEST_METHOD='POST', REQUEST_URI='/%20?q', SERVER_PROTOCOL='HTTP/1.1', HTTP_X_Y='z', CONTENT_LENGTH='3')
+        self.assertEqual(wsgi.HttpRequestFromEnv(env), b'POST /%20?q HTTP/1.1\r\nX-Y: z\r\nContent-Length: 3\r\n\r\n')
+        file = io.BytesIO()
+        wsgi.RespondWithBad(400, wsgi.GetHttpDate(0), 'it', file, 'no')
+        self.assertEqual(file.getvalue(), b'HTTP/1.0 400 Bad Request\r\nServer: it\r\nDate: Thu, 01 Jan 1970 00:00:00 GMT\r\n'
+                         b'Connection: close\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 3\r\n\r\nno\n')
+        self.assertRaises(ValueError, wsgi.RespondWithBad, 404, '', '', file, '')
+        with self.assertLogs('syncless.wsgi', 'DEBUG') as logged:
+            wsgi.WsgiErrorsStream.writelines(['one\n', 'two'])
+            wsgi.WsgiErrorsStream.flush()
+        self.assertEqual([record.getMessage() for record in logged.records], ['one', 'two'])
+
     def test_clients_that_are_gone(self):
         """Whatever is written to them is an error of theirs alone."""
         self.serve(lambda environ, start: start('200 OK', []) and [b'x' * 1000000])

@@ -85,6 +85,14 @@ KEPT = {
         RemoteConsoleListener('', 5454)  RemoteConsoleHandler(0, 0, True)  RemoteConsole(0)
         RemoteConsoleExit  HasTcpPeerUid(0, 0)  SilentConsoleListener()  ConsoleSignalHandler(10)''',
     'backdoor_client': "ReadBuffer  BackdoorClient(0)  CopyBetweenSocketAndStdinAndStdout(0)",
+    'wsgi': '''
+        RunHttpServer(0, server_address=None, listen_queue_size=100)  CanBeCherryPyApp(0)
+        WsgiListener(0, 0, upgrade_ssl_callback=None)  BaseHttpWsgiWrapper(0)
+        simple(server_port=8080, function=None, server_host='0.0.0.0')  HttpRequestFromEnv(0, connection=None)
+        PopulateDefaultWsgiEnv(0, ('', 1))  GetHttpDate(1.5)  RespondWithBad(400, '', '', 0, '')
+        WsgiErrorsStream.write('')  WsgiErrorsStream.writelines(())  WsgiErrorsStream.flush()  HTTP_1_1_METHODS
+        HTTP_VERSIONS  HTTP_REQUEST_METHODS_WITH_BODY  WsgiReadError  WsgiWriteError  WsgiResponseSyntaxError
+        WsgiResponseBodyTooLongError''',
     'ssl_util': "validate_new_sslsock(keyfile=0, certfile=0, cert_reqs=0, ssl_version=0, ca_certs=0)",
     'best_greenlet': "greenlet  gevent_hub_main()",
     'greenlet_using_stackless': "greenlet  getcurrent  GreenletExit  is_pts_greenlet_emulated",
@@ -104,6 +112,10 @@ GONE = {
     'stackless': dict.fromkeys(('ImportTooLateError', 'NewTooLateError'), 'a plain import'),
     'console': dict.fromkeys(('NewReadLine', 'BlockingWriteAll', 'GetPromptWidth', 'WritePromptToNextLine'),
                              r'input\(\)'),
+    'wsgi': {'SendWildcardPolicyFile': 'Access-Control', 'IsWebSocketResponse': 'WebSocket',
+             'GetWebSocketKey': 'WebSocket', 'WsgiWorker': 'HttpServer', 'CherryPyWsgiListener': 'RunHttpServer',
+             **dict.fromkeys(('FakeSocket', 'ConsumerWorker', 'PrependIterator', 'ReportAppException',
+                              'ConstantReadLineInputStream'), 'HttpServer')},
     'fast_mysql': {'geventmysql': 'MySQLdb.*syncless run'},
 }
 GONE_WHEN_CALLED = {'coio.partial_getaddrinfo': 'getaddrinfo', 'patch.patch_popen2': 'subprocess',

@@ -21,12 +21,23 @@ import logging
 import socket
 
 from ._apps import BaseHttpWsgiWrapper, CanBeCherryPyApp, Simple, application_of
-from . import _log  # noqa: F401
+from . import _log, _names  # noqa: F401
+from ._names import (HTTP_1_1_METHODS, HTTP_REQUEST_METHODS_WITH_BODY, HTTP_VERSIONS, GetHttpDate, HttpRequestFromEnv,
+                     PopulateDefaultWsgiEnv, RespondWithBad, WsgiErrorsStream, WsgiReadError,
+                     WsgiResponseBodyTooLongError, WsgiResponseSyntaxError, WsgiWriteError)
 from ._server import HttpServer, Limits
 from ._tls import SslUpgrader, Tls
 
 __all__ = ['BaseHttpWsgiWrapper', 'CanBeCherryPyApp', 'HttpServer', 'Limits', 'RunHttpServer', 'SslUpgrader', 'Tls',
            'WsgiListener', 'listen', 'simple']
+__all__ += ['GetHttpDate', 'HTTP_1_1_METHODS', 'HTTP_REQUEST_METHODS_WITH_BODY', 'HTTP_VERSIONS', 'HttpRequestFromEnv',
+            'PopulateDefaultWsgiEnv', 'RespondWithBad', 'WsgiErrorsStream', 'WsgiReadError',
+            'WsgiResponseBodyTooLongError', 'WsgiResponseSyntaxError', 'WsgiWriteError']  # names of 2010
+
+
+def __getattr__(name):
+    """Names of 2010 that have gone: Gone, an ImportError that says what to use."""
+    return _names.gone(__name__, name)
 
 
 def listen(address, backlog=1024):
