@@ -132,7 +132,14 @@ class BackdoorClient:
         self.buffer = ReadBuffer(sock)
 
     def run(self):
-        """Until one side ends."""
+        """Until one side ends, or Ctrl-C."""
+        try:
+            return self._talk()
+        except KeyboardInterrupt:
+            print()
+            return 0
+
+    def _talk(self):
         if not self._begins():
             return 3
         if not self.buffer.data.startswith(CLIENT_MARK):
@@ -146,7 +153,7 @@ class BackdoorClient:
                 return 0
             try:
                 line = input(prompt)
-            except (EOFError, KeyboardInterrupt):
+            except EOFError:
                 print()
                 return 0
             try:

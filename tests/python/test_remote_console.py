@@ -5,6 +5,7 @@
 """Consoles in a running process: who may come in, what is seen there, and `syncless attach`."""
 import contextlib
 import os
+import re
 import shutil
 import signal
 import socket
@@ -247,6 +248,20 @@ except ConnectionResetError:
             self.use(terminal)
             terminal.type(last)
             self.assertEqual(terminal.end(), 0)
+
+    def test_interrupt(self):
+        """It ends the client, at its prompt and while a command runs, and nothing else."""
+        self.run_target('remote_console.start()')
+        for line in 'half a line', 'import time; time.sleep(1000)\n':
+            terminal = self.attach()
+            terminal.expect('>>> $')
+            terminal.type(line)
+            terminal.expect(re.escape(line.strip()))
+            terminal.until_it_sleeps()
+            terminal.type('\x03')
+            self.assertEqual(terminal.end(), 0)
+            self.assertNotIn('Traceback', terminal.seen)
+        self.assertEqual(self.ask(self.enter(), '6 * 7'), '42\n')
 
     def test_attach_opens_by_signal(self):
         self.run_target('remote_console.open_on_signal()')
