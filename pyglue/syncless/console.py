@@ -21,6 +21,7 @@ prompt it ends it.  wrap_tasklet() makes tasklets that only print theirs.
 The command restarts itself under the preload if it has none.
 """
 import ast
+import builtins
 import code
 import functools
 import inspect
@@ -149,6 +150,7 @@ class LineRunner(code.InteractiveConsole):
 
     def __init__(self, namespace, filename):
         super().__init__(namespace, filename)
+        self.locals.setdefault('__builtins__', builtins)  # as exec() does; without it 3.9 has no import
         self.compile.compiler.flags |= ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
         self._awaiting = Awaiting()
 

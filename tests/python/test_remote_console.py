@@ -148,8 +148,8 @@ class RemoteConsole(unittest.TestCase):
             'print(listener.getsockname()[1])'))
 
     def as_nobody(self, code, *arguments):
-        """Runs code as another user; what it prints."""
-        run = subprocess.run([sys.executable, '-c', 'import os, socket, sys\n'
+        """Runs code as another user; what it prints.  The modules are loaded before, from where he may not read."""
+        run = subprocess.run([sys.executable, '-c', 'import contextlib, errno, os, runpy, select, socket, stat, sys, time\n'
                               f'os.setgroups([]); os.setgid({NOBODY}); os.setuid({NOBODY})\n' + code,
                               *map(str, arguments)], env=support.plain_env(), stdout=subprocess.PIPE,
                              stderr=subprocess.STDOUT, text=True, timeout=support.HANG)
@@ -302,7 +302,7 @@ except ConnectionResetError:
     def test_client_of_another_user(self):
         self.run_target('remote_console.start()')
         client = shutil.copy(os.path.join(PACKAGE, 'syncless', 'backdoor_client.py'), os.path.dirname(self.folder))
-        seen = self.as_nobody('import runpy, sys; sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0], run_name="__main__")',
+        seen = self.as_nobody('sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0], run_name="__main__")',
                               client, f'pid:{self.target.pid}')
         self.assertEqual(seen, f'syncless: process {self.target.pid} belongs to user 0; only that one may attach\n')
 
