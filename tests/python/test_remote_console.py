@@ -149,7 +149,8 @@ class RemoteConsole(unittest.TestCase):
 
     def as_nobody(self, code, *arguments):
         """Runs code as another user; what it prints.  The modules are loaded before, from where he may not read."""
-        run = subprocess.run([sys.executable, '-c', 'import contextlib, errno, os, runpy, select, socket, stat, sys, time\n'
+        modules = 'contextlib, errno, os, runpy, select, socket, stat, sys, time'
+        run = subprocess.run([sys.executable, '-c', f'import {modules}\n'
                               f'os.setgroups([]); os.setgid({NOBODY}); os.setuid({NOBODY})\n' + code,
                               *map(str, arguments)], env=support.plain_env(), stdout=subprocess.PIPE,
                              stderr=subprocess.STDOUT, text=True, timeout=support.HANG)
@@ -309,7 +310,8 @@ except ConnectionResetError:
     def test_client_usage(self):
         for words in ['x'], ['pid:'], ['pid:x'], ['host', 'x'], ['a', 'b', '1'], ['-h'], ['host', 'pid:1']:
             run = support.run_python('-m', 'syncless.backdoor_client', *words, env=self.env)
-            self.assertEqual((run.returncode, run.stderr), (2, 'usage: backdoor_client [[HOST] PORT] | pid:PID\n'), words)
+            self.assertEqual(run.returncode, 2, words)
+            self.assertEqual(run.stderr, 'usage: backdoor_client [[HOST] PORT] | pid:PID\n')
 
     def test_client_exit_codes(self):
         with socket.create_server(('127.0.0.1', 0)) as listener:
