@@ -2,7 +2,7 @@
 # modes: preload
 # needs: greenlet
 # timeout: 120
-"""The first program of 2010: a server from `python -c`, put to the background by Ctrl-Z and bg, fetched from, killed."""
+"""The first program of 2010: a server by `python -c`, put to the background by Ctrl-Z and bg, fetched from, killed."""
 import os
 import shutil
 import sys

@@ -269,8 +269,9 @@ class Servers(unittest.TestCase):
         self.assertEqual(get('/')[1].count(b'<li>'), 20)
         for page in 'status', 'head', 'body', 'response', 'read', 'write', 'error':
             self.assertEqual(get('/' + page), (500, b'Internal Server Error\n'), page)
-        for page, answer in (('late', b'begun'), ('stream', b'0\n1\n2\n'), ('length/5/5', b'xxxxx'), ('length/10/5', b'xxxxx'),
-                             ('length/5/10', b'xxxxx'), ('length/0/10', b''), ('length/0/0', b''), ('length/5/0', b'')):
+        for page, answer in (('late', b'begun'), ('stream', b'0\n1\n2\n'), ('length/5/5', b'xxxxx'),
+                             ('length/10/5', b'xxxxx'), ('length/5/10', b'xxxxx'), ('length/0/10', b''),
+                             ('length/0/0', b''), ('length/5/0', b'')):
             self.assertEqual(get('/' + page), (200, answer), page)
         self.assertEqual(get('/none')[0], 404)
         self.assertIn(b'value="localhost"> 127.0.0.1<', get('/dns?name=localhost')[1])
