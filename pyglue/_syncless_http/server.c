@@ -72,6 +72,14 @@ static bool is_tls(const struct conn *c)
 	return c->requests == 0 && (first == 0x16 || first == 0x80);
 }
 
+/* The server stops: of requests only those are served that have come already, and the first one of a connection,
+ * for which the client cannot have been told; that may take a tick. */
+static void take_no_more(struct conn *c)
+{
+	if (c->requests)
+		shutdown(c->fd, SHUT_RD);
+}
+
 /* The next request's head.  *size: of it, when REQUEST. */
 static enum next read_head(struct conn *c, size_t *size, int *status)
 {
@@ -100,7 +108,9 @@ static enum next read_head(struct conn *c, size_t *size, int *status)
 		else if (deadline && clock_ns() >= deadline) /* byte by byte, no read would be too late */
 			return *status = 408, LINGER;
 		c->waits_for_request = used == 0;
-		n = used == 0 && c->server->stopping ? 0 : conn_fill(c, deadline);
+		if (used == 0 && c->server->stopping)
+			take_no_more(c);
+		n = conn_fill(c, deadline);
 		c->waits_for_request = false;
 		if (n == -ETIMEDOUT && used)
 			return *status = 408, LINGER;
@@ -288,7 +298,7 @@ static PyObject *server_stop(PyObject *self, PyObject *unused)
 	s->stopping = true;
 	for (struct conn *c = s->conns; c; c = c->next)
 		if (c->waits_for_request)
-			shutdown(c->fd, SHUT_RD);
+			take_no_more(c);
 	Py_RETURN_NONE;
 }
 

@@ -77,13 +77,16 @@ class _Idle:
     def _watch(self):
         while self.records:
             first = next(iter(self.records.values()))[-1]
-            for fd, _ in self.epoll.poll(max(0, first - time.monotonic())):
-                record = self.records.pop(fd, None)
-                if record is not None:
-                    self.epoll.unregister(fd)
-                    self.wake(fd, *record)
+            self._wake_ready(max(0, first - time.monotonic()))
             self._expire(time.monotonic())
         self.watching = None
+
+    def _wake_ready(self, seconds):
+        for fd, _ in self.epoll.poll(seconds):
+            record = self.records.pop(fd, None)
+            if record is not None:
+                self.epoll.unregister(fd)
+                self.wake(fd, *record)
 
     def _expire(self, now):
         while self.records:
@@ -94,6 +97,8 @@ class _Idle:
             self.close_one(fd, *record)
 
     def close(self):
+        """Of all but those that have just asked something."""
+        self._wake_ready(0)
         while self.records:
             fd, record = self.records.popitem()
             self.close_one(fd, *record)
@@ -289,19 +294,16 @@ class HttpServer:
         """Takes no more connections, closes those that are idle, and waits for the rest.
 
         timeout: seconds at most (float; None: any time).  True: all have ended.  The
-        listener is shut down, for all processes that have it.
+        listener is closed; other processes that have it, systemd say, go on with it.
         """
         if not self.stopping:
             self.stopping = True
+            self.listener.close()
             self.core.stop()
             self.idle.close()
             coio.killall(self.beginning, block=False)
             self.beginning.clear()
-            try:
-                self.listener.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
         deadline = None if timeout is None else time.monotonic() + timeout
-        while self.core.active and (deadline is None or time.monotonic() < deadline):
+        while (self.core.active or self.coming) and (deadline is None or time.monotonic() < deadline):
             coio.sleep(0.01)
         return not self.core.active
