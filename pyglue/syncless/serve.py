@@ -4,18 +4,20 @@
     syncless serve package.module:application --bind 0.0.0.0:8000
     syncless serve module:make_application()  --unix /run/app.socket --access-log json
 
-Sockets that systemd has passed are served, or the one of --fd; else the one
+The sockets that systemd has passed are served, or the one of --fd; else the one
 of --bind or --unix.  SIGTERM and SIGINT end it when the requests under way
 have been answered, or after --graceful-timeout.  With --tls-cert it speaks TLS,
 and reads the certificates again at a SIGHUP.
 """
 import argparse
+import contextlib
 import importlib
 import logging
 import os
 import signal
 import socket
 import sys
+import traceback
 
 from . import _launch
 from ._unix import free_path
@@ -34,6 +36,14 @@ class Wrong(Exception):
     """What the user is told in one line."""
 
 
+def _told(error):
+    """An exception of the user's code in one line: what, and where."""
+    what = ' '.join(traceback.format_exception_only(type(error), error)[-1].split())
+    places = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith('<frozen ')]
+    place = (error.filename, error.lineno) if isinstance(error, SyntaxError) else (places[-1].filename, places[-1].lineno)
+    return '%s (%s:%s)' % (what, *place)
+
+
 def find_application(name):
     """What MODULE:EXPRESSION names; Wrong: nothing."""
     module, colon, expression = name.partition(':')
@@ -43,16 +53,21 @@ def find_application(name):
     except ModuleNotFoundError as error:
         if error.name and (module == error.name or module.startswith(error.name + '.')):
             raise Wrong(f'there is no module {module} here or on the path') from None
-        raise
-    except ValueError:
-        raise Wrong(f'{name!r} names no module') from None
+        raise Wrong(f'module {module} cannot be imported: {_told(error)}') from None
+    except Exception as error:
+        if not module:
+            raise Wrong(f'{name!r} names no module') from None
+        raise Wrong(f'module {module} cannot be imported: {_told(error)}') from None
     attribute, bracket, _ = (expression or 'application').partition('()')
     for part in attribute.split('.'):
         try:
             found = getattr(found, part)
         except AttributeError:
             raise Wrong(f'module {module} has no {attribute}') from None
-    return found() if bracket else found
+    try:
+        return found() if bracket else found
+    except Exception as error:
+        raise Wrong(f'{attribute}() of module {module} fails: {_told(error)}') from None
 
 
 def _bound_unix(path, backlog):
@@ -75,28 +90,46 @@ def _bound(address, backlog):
         raise Wrong(f'{host}:{port}: {os.strerror(error.errno) if error.errno and error.errno > 0 else error}') from None
 
 
-def open_listener(options):
-    """The socket to serve; Wrong: there is none."""
+def open_listeners(options):
+    """The sockets to serve, each with its name (None: it has none); Wrong: there are none."""
     if options.fd is not None:
-        return _passed(options.fd)
+        return [(_passed(options.fd), None)]
     if options.unix:
         try:
-            return _bound_unix(options.unix, options.backlog)
+            return [(_bound_unix(options.unix, options.backlog), None)]
         except OSError as error:
-            raise Wrong(f'{options.unix}: {error.strerror}') from None
-    if os.environ.get('LISTEN_PID') == str(os.getpid()):
-        count = int(os.environ.get('LISTEN_FDS', 0))
-        if count != 1:
-            raise Wrong(f'systemd has passed {count} sockets; one is needed')
-        return _passed(FIRST_PASSED)
-    return _bound(options.bind, options.backlog)
+            raise Wrong(f'{options.unix}: {error.strerror or error}') from None
+    return _of_systemd() or [(_bound(options.bind, options.backlog), None)]
+
+
+def _of_systemd():
+    """What sd_listen_fds_with_names(3) would find; the variables are then gone, as they are for nobody else."""
+    if os.environ.get('LISTEN_PID') != str(os.getpid()):
+        return []
+    found = {name: os.environ.pop(name, '') for name in ('LISTEN_PID', 'LISTEN_FDS', 'LISTEN_FDNAMES')}
+    count = int(found['LISTEN_FDS'] or 0)
+    names = found['LISTEN_FDNAMES'].split(':') + [None] * count
+    return [(_passed(FIRST_PASSED + n), names[n]) for n in range(count)]
 
 
 def _passed(fd):
     try:
-        return socket.socket(fileno=fd)
+        listener = socket.socket(fileno=fd)
     except OSError as error:
         raise Wrong(f'descriptor {fd} is no socket: {error.strerror}') from None
+    if not listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+        raise Wrong(f'descriptor {fd} is a socket that does not listen; with systemd, leave Accept=yes out')
+    listener.set_inheritable(False)
+    return listener
+
+
+def tell_systemd(state):
+    """sd_notify(3): nothing unless the unit has Type=notify."""
+    path = os.environ.get('NOTIFY_SOCKET')
+    if path:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock, contextlib.suppress(OSError):
+            sock.connect('\0' + path[1:] if path.startswith('@') else path)
+            sock.sendall(state.encode())
 
 
 def make_tls(options):
@@ -177,33 +210,47 @@ def parse(words):
 def serve(options):
     """Serves as parse()'s options say, until a signal ends it."""
     from . import coio
-    from .wsgi import HttpServer, Limits, _apps, _log
+    from .wsgi import HttpServer, Limits, _apps
     tls = make_tls(options)
-    listener = open_listener(options)
+    listeners = open_listeners(options)
     application, _ = _apps.application_of(find_application(options.application))
-    server = []
+    servers = []
     if options.metrics:
-        application = _apps.with_metrics(application, options.metrics, server)
-    access_log = None
-    if options.access_log:
-        stream = open(options.access_log_file, 'a') if options.access_log_file else sys.stdout
-        access_log = _log.FORMATS[options.access_log](stream)
-    server.append(HttpServer(application, listener, access_log, tls=tls,
-                             **{name: getattr(options, name) for name in Limits._fields}))
+        application = _apps.with_metrics(application, options.metrics, servers)
+    access_log = _open_log(options)
+    limits = {name: getattr(options, name) for name in Limits._fields}
+    servers += [HttpServer(application, listener, access_log, tls=tls, **limits) for listener, _ in listeners]
     stopping = []
 
     def stop(*_):
         if not stopping:
-            stopping.append(coio.spawn(server[0].stop, options.graceful_timeout))
+            tell_systemd('STOPPING=1')
+            stopping.extend(coio.spawn(server.stop, options.graceful_timeout) for server in servers)
     for number in signal.SIGTERM, signal.SIGINT:
         signal.signal(number, stop)
     if tls:
-        signal.signal(signal.SIGHUP, lambda *_: server[0].reload_tls())
-    name = listener.getsockname()
-    print('syncless: serving at', name if isinstance(name, str) else f'http{"s" if tls else ""}://{name[0]}:{name[1]}/',
-          file=sys.stderr)
-    server[0].serve()
-    return 0 if stopping[0].get() else 1
+        signal.signal(signal.SIGHUP, lambda *_: servers[0].reload_tls())  # which all have
+    serving = [coio.spawn(server.serve) for server in servers]
+    for listener, name in listeners:
+        at = listener.getsockname()
+        where = at if isinstance(at, str) else f'http{"s" if tls else ""}://{at[0]}:{at[1]}/'
+        print('syncless: serving', f'{name} at' if name else 'at', where, file=sys.stderr)
+    tell_systemd('READY=1')
+    for server in serving:
+        server.get()
+    return 0 if all([co.get() for co in stopping]) else 1
+
+
+def _open_log(options):
+    """What HttpServer calls after each request; None: nothing."""
+    from .wsgi import _log
+    if not options.access_log:
+        return None
+    try:
+        stream = open(options.access_log_file, 'a') if options.access_log_file else sys.stdout
+    except OSError as error:
+        raise Wrong(f'{options.access_log_file}: {error.strerror}') from None
+    return _log.FORMATS[options.access_log](stream)
 
 
 def main(words=None):

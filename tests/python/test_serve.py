@@ -87,9 +87,9 @@ class Serve(unittest.TestCase):
             where = self.start(name, '--bind', '127.0.0.1:0')
             self.assertEqual(self.get(where), (200, b'served'))
 
-    def assert_refused(self, words, line):
+    def assert_refused(self, words, line, before=()):
         """One line, which has this, and exit code 1."""
-        run = subprocess.run([LAUNCHER, 'serve', *words], env=self.env, cwd=self.folder, stderr=subprocess.PIPE,
+        run = subprocess.run([*before, LAUNCHER, 'serve', *words], env=self.env, cwd=self.folder, stderr=subprocess.PIPE,
                              stdin=subprocess.DEVNULL, text=True, timeout=support.HANG)
         self.assertEqual((run.returncode, run.stderr.count('\n')), (1, 1), run.stderr)
         self.assertIn(line, run.stderr)
@@ -104,8 +104,37 @@ class Serve(unittest.TestCase):
                                 (['demo', '--bind', f'127.0.0.1:{port}'], f'127.0.0.1:{port}: Address already in use'),
                                 (['demo', '--bind', 'x'], '--bind wants HOST:PORT, not x'),
                                 (['demo', '--fd', '0'], 'descriptor 0 is no socket'),
-                                (['demo', '--unix', '/nowhere/at/all'], '/nowhere/at/all: No such file or directory')):
+                                (['demo', '--fd', '99'], 'descriptor 99 is no socket: Bad file descriptor'),
+                                (['demo', '--bind', '192.0.2.1:0'], '192.0.2.1:0: Cannot assign requested address'),
+                                (['demo', '--bind', 'a..b:0'], 'a..b:0: '),
+                                (['demo', '--unix', '/nowhere/at/all'], '/nowhere/at/all: No such file or directory'),
+                                (['demo', '--unix', self.folder], 'a file that is no socket stands there'),
+                                (['demo', '--unix', 'x' * 200], ': AF_UNIX path too long'),
+                                (['demo', '--access-log', 'json', '--access-log-file', '/nowhere/log', '--bind', '127.0.0.1:0'],
+                                 '/nowhere/log: No such file or directory')):
                 self.assert_refused(words, line)
+
+    def test_modules_that_fail(self):
+        for text, line in (('import nothing_of_this_name', "ModuleNotFoundError: No module named 'nothing_of_this_name'"),
+                           ('import os\n1 / 0', 'ZeroDivisionError: division by zero'), ('a b', 'SyntaxError: invalid syntax'),
+                           ('raise ValueError("two\\nlines")', 'ValueError')):
+            with open(self.folder + '/broken.py', 'w') as file:
+                file.write(text)
+            self.assert_refused(['broken'], f'module broken cannot be imported: {line}')
+            self.assert_refused(['broken'], f'broken.py:{text.count(chr(10)) + 1})')
+        with open(self.folder + '/fails.py', 'w') as file:
+            file.write('def make():\n    return int("no")\n')
+        self.assert_refused(['fails:make()'], 'make() of module fails fails: ValueError: invalid literal')
+        self.assert_refused(['fails:make()'], 'fails.py:2)')
+
+    def test_privileged_port(self):
+        """In a network of its own, where ports below 1024 are the administrator's, who has no right to them."""
+        before = ['unshare', '--net', *(['--map-root-user'] if os.getuid() else []), 'setpriv', '--bounding-set',
+                  '-net_bind_service', '--inh-caps', '-net_bind_service']
+        if not all(map(shutil.which, ('unshare', 'setpriv'))) or subprocess.run(
+                [*before, 'true'], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode:
+            self.skipTest('no network of its own can be had')
+        self.assert_refused(['demo', '--bind', '0.0.0.0:80'], '0.0.0.0:80: Permission denied', before)
 
     def test_tls(self):
         first, other = certificate.make(self.folder), certificate.make(self.folder, 'other.example')
@@ -169,10 +198,7 @@ class Serve(unittest.TestCase):
         path = self.folder + '/demo.py'
         with open(path) as file:
             text = file.read()
-        run = subprocess.run([LAUNCHER, 'serve', 'demo', '--unix', path], env=self.env, cwd=self.folder, stderr=subprocess.PIPE,
-                             stdin=subprocess.DEVNULL, text=True, timeout=support.HANG)
-        self.assertEqual((run.returncode, run.stderr),
-                         (1, f'syncless: {path}: a file that is no socket stands there; name another path\n'))
+        self.assert_refused(['demo', '--unix', path], f'{path}: a file that is no socket stands there; name another path\n')
         with open(path) as file:
             self.assertEqual(file.read(), text)
 
@@ -191,12 +217,59 @@ class Serve(unittest.TestCase):
         with socket.create_server(('127.0.0.1', 0)) as listener:
             where = f'http://127.0.0.1:{listener.getsockname()[1]}/'
             self.env['LISTEN_FDS'] = '1'
-            run = f'exec 3<&{listener.fileno()}; LISTEN_PID=$$ exec {LAUNCHER} serve demo'  # as systemd does
-            process = subprocess.Popen(['sh', '-c', run], env=self.env, cwd=self.folder, pass_fds=[listener.fileno()],
-                                       stderr=subprocess.PIPE, text=True)
-            self.addCleanup(self.end, process)
+            process = self.start_as_systemd(listener)
             self.assertIn('serving at', process.stderr.readline())
             self.assertEqual(self.get(where), (200, b'served'))
+
+    def start_as_systemd(self, *listeners):
+        run = ' '.join(f'exec {fd}<&{listener.fileno()};' for fd, listener in enumerate(listeners, 3))
+        process = subprocess.Popen(['sh', '-c', f'{run} LISTEN_PID=$$ exec {LAUNCHER} serve demo'], env=self.env,
+                                   cwd=self.folder, pass_fds=[listener.fileno() for listener in listeners],
+                                   stderr=subprocess.PIPE, text=True)
+        self.addCleanup(self.end, process)
+        return process
+
+    def test_several_sockets_of_systemd(self):
+        path = self.folder + '/socket'
+        with socket.create_server(('127.0.0.1', 0)) as one, socket.create_server(('127.0.0.1', 0)) as two, \
+                socket.socket(socket.AF_UNIX) as three, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as told:
+            three.bind(path)
+            three.listen()
+            told.bind(self.folder + '/notify')
+            told.settimeout(support.HANG)
+            self.env.update(LISTEN_FDS='3', LISTEN_FDNAMES='web:other:local', NOTIFY_SOCKET=self.folder + '/notify')
+            for _ in range(2):  # the sockets outlive the service
+                process = self.start_as_systemd(one, two, three)
+                where = [f'http://127.0.0.1:{listener.getsockname()[1]}/' for listener in (one, two)]
+                self.assertEqual([process.stderr.readline() for _ in range(3)], [
+                    f'syncless: serving web at {where[0]}\n', f'syncless: serving other at {where[1]}\n',
+                    f'syncless: serving local at {path}\n'])
+                self.assertEqual(told.recv(100), b'READY=1')
+                for url in where:
+                    self.assertEqual(self.get(url), (200, b'served'))
+                with socket.socket(socket.AF_UNIX) as sock:
+                    sock.connect(path)
+                    sock.sendall(b'GET / HTTP/1.0\r\n\r\n')
+                    with sock.makefile('rb') as file:
+                        self.assertTrue(file.read().endswith(b'served'))
+                process.terminate()
+                self.assertEqual(process.wait(support.HANG), 0)
+                self.assertEqual(told.recv(100), b'STOPPING=1')
+
+    def test_what_systemd_may_pass_wrongly(self):
+        with socket.socket() as deaf, open(self.folder + '/demo.py') as file:
+            deaf.bind(('127.0.0.1', 0))
+            self.env['LISTEN_FDS'] = '1'
+            for passed, line in ((deaf, 'descriptor 3 is a socket that does not listen; with systemd, leave Accept=yes out'),
+                                 (file, 'descriptor 3 is no socket: Socket operation on non-socket')):
+                process = self.start_as_systemd(passed)
+                self.assertEqual(process.communicate(timeout=support.HANG)[1], f'syncless: {line}\n')
+                self.assertEqual(process.returncode, 1)
+
+    def test_variables_of_another_process(self):
+        """A service's own children have them, too."""
+        self.env.update(LISTEN_PID='1', LISTEN_FDS='1')
+        self.assertEqual(self.get(self.start('demo', '--bind', '127.0.0.1:0')), (200, b'served'))
 
     def test_log_metrics_and_limits(self):
         where = self.start('demo', '--bind', '127.0.0.1:0', '--access-log', 'common', '--metrics', '/metrics', '--line-bytes',

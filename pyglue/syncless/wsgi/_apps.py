@@ -205,19 +205,21 @@ def _as_bytes(item):
     return item.encode() if isinstance(item, str) else item
 
 
-def with_metrics(application, path, server):
-    """The application, and at this path what Prometheus reads.  server: a list, whose item is the HttpServer."""
+def with_metrics(application, path, servers):
+    """The application, and at this path what Prometheus reads.  servers: a list of HttpServer, of all that serve it."""
     def measured(environ, start_response):
         if environ['PATH_INFO'] != path:
             return application(environ, start_response)
-        core = server[0].core
-        rows = [('syncless_requests_total', 'counter', 'Requests so far.', core.requests),
+        cores = [server.core for server in servers]
+        rows = [('syncless_requests_total', 'counter', 'Requests so far.', sum(core.requests for core in cores)),
                 ('syncless_request_errors_total', 'counter', 'Requests that were wrong, or whose application failed.',
-                 core.errors),
-                ('syncless_connections', 'gauge', 'Open connections.', server[0].connections),
-                ('syncless_connections_active', 'gauge', 'Those that are being served.', core.active),
+                 sum(core.errors for core in cores)),
+                ('syncless_connections', 'gauge', 'Open connections.',
+                 sum(server.connections for server in servers)),
+                ('syncless_connections_active', 'gauge', 'Those that are being served.',
+                 sum(core.active for core in cores)),
                 ('syncless_tls_handshake_failures_total', 'counter', 'Connections that ended before TLS had begun.',
-                 server[0].failed_handshakes)]
+                 sum(server.failed_handshakes for server in servers))]
         text = ''.join(f'# HELP {name} {what}\n# TYPE {name} {kind}\n{name} {value}\n' for name, kind, what, value in rows)
         start_response('200 OK', [('Content-Type', 'text/plain; version=0.0.4')])
         return [text.encode()]
