@@ -107,9 +107,16 @@ static PARKING ssize_t read_here(FILE *f, void *buf, ssize_t n)
 	return read(f->_fileno, buf, (size_t)n);
 }
 
+/* What libc opens for itself (zones, maps, tables of names) it reads with locks of its own in hand, so nobody else may
+ * get a turn. */
+static bool is_libcs_own(const FILE *f)
+{
+	return UNLIKELY(f->_flags2 & IS_NOCANCEL) && fd_never_waits(fd_kind(f->_fileno));
+}
+
 static ssize_t read_for_file(FILE *f, void *buf, ssize_t n)
 {
-	return LIKELY(coro_self != NULL) ? read_here(f, buf, n) : libcs.read(f, buf, n);
+	return LIKELY(coro_self != NULL) && !is_libcs_own(f) ? read_here(f, buf, n) : libcs.read(f, buf, n);
 }
 
 /* As libc's, on the other side of the system call: how much was written, and the FILE knows of an error. */
