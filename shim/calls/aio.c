@@ -82,7 +82,8 @@ EXPORT int aio_fsync64(int operation, struct aiocb64 *cb)
 
 /* --- Waiting. */
 
-/* Sleeps for *ns, and twice as long the next time.  0; -ETIMEDOUT: `until` has come; or why the wait ends. */
+/* Sleeps for *ns, and twice as long the next time; a signal since the first of them ends it.  0; -ETIMEDOUT: `until` has
+ * come; or why the wait ends. */
 static int nap(struct coro *me, int64_t *ns, deadline_t until, int flags, const char *why)
 {
 	deadline_t soon = deadline_in(*ns);
@@ -90,6 +91,8 @@ static int nap(struct coro *me, int64_t *ns, deadline_t until, int flags, const 
 
 	if (now_ns() >= until)
 		return -ETIMEDOUT;
+	if (*ns > FIRST_NAP_NS)
+		flags |= WAITQ_KEEP;
 	r = wait_until(me, soon < until ? soon : until, flags, why);
 	if (*ns < LAST_NAP_NS)
 		*ns *= 2;

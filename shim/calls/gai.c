@@ -37,7 +37,8 @@ static int await(struct coro *me, const struct gaicb *const list[], int n, int l
 
 		if (now_ns() >= until)
 			return EAI_AGAIN;
-		r = wait_until(me, soon < until ? soon : until, flags, why);
+		r = wait_until(me, soon < until ? soon : until, nap > FIRST_NAP_NS ? flags | WAITQ_KEEP : flags,
+			       why);
 		if (r == -EINTR)
 			return EAI_INTR;
 		if (r < 0 && r != -ETIMEDOUT) {

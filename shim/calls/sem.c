@@ -139,7 +139,8 @@ static void leave_proxy(struct proxy *p)
 	let_go(p);
 }
 
-/* A short rest, ended by a post within this process as well.  0: look again; -EINTR, -ECANCELED. */
+/* A short rest, ended by a post within this process as well, and by a signal since the first.  0: look again; -EINTR,
+ * -ECANCELED. */
 static int nap(struct coro *me, sem_t *s, struct app_time limit, int64_t ns, const char *why)
 {
 	struct waiter *w = waitq_mine(&me->waiter);
@@ -147,7 +148,8 @@ static int nap(struct coro *me, sem_t *s, struct app_time limit, int64_t ns, con
 	int r;
 
 	waitq_add(w, s);
-	r = waitq_wait(w, soon < until ? soon : until, flags_for(limit), why);
+	r = waitq_wait(w, soon < until ? soon : until, flags_for(limit) | (ns > FIRST_NAP_NS ? WAITQ_KEEP : 0),
+		       why);
 	return r == -ETIMEDOUT ? 0 : r;
 }
 
@@ -176,7 +178,7 @@ static int await_by_proxy(struct coro *me, sem_t *s, struct app_time limit, cons
 	if (!p)
 		return nap(me, s, limit, LAST_NAP_NS, why);
 	atomic_fetch_add(&layout(s)->value_and_waiters, ONE_WAITER);
-	r = offload_run(me, &p->job, OFFLOAD_LONG, p->until, flags_for(limit), why);
+	r = offload_run(me, &p->job, OFFLOAD_LONG, p->until, flags_for(limit) | WAITQ_KEEP, why);
 	atomic_fetch_sub(&layout(s)->value_and_waiters, ONE_WAITER);
 	if (r == 0 || r == -EAGAIN) /* the job is ours again */
 		free(p);

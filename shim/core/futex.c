@@ -118,6 +118,7 @@ static int wait_shared(struct futex_wait *f, struct waiter *w, int flags)
 			return r;
 		if (soon > enough || !enqueue(f, w))
 			return 0;
+		flags |= WAITQ_KEEP;
 		if (nap < LAST_NAP_NS)
 			nap *= 2;
 	}
