@@ -10,6 +10,7 @@
  *   body.c     a request's body, and wsgi.input
  *   environ.c  the dict
  *   response.c start_response(), heads, bodies; file.c: those that are files
+ *   hijack.c   connections that an application takes over, for WebSocket say
  *   server.c   the module, the Server type, a connection's requests one after the other
  *
  * Built for the limited API of 3.9, as pyglue/_syncless is.  Nothing here lives on a C stack that others point
@@ -91,7 +92,11 @@ struct conn {
 	int requests;
 	bool waits_for_request; /* nothing of the next one has come */
 	bool broken;   /* the peer is gone, or the stream is in no known state: nothing more is written */
-	uint64_t sent; /* bytes of the current response's body */
+	uint64_t sent; /* bytes of the current response's body, or by the application that has taken it over */
+	PyObject *env; /* borrowed, while a request is answered */
+	PyObject *hijack; /* what the application may take it over by; NULL: it may not */
+	bool is_taken, is_over;
+	int users; /* calls of other coroutines that are inside (hijack.c) */
 };
 
 #define TICK_MS 1000 /* SO_RCVTIMEO and SO_SNDTIMEO of each connection: so often deadlines are looked at */
@@ -164,6 +169,19 @@ int file_init(PyObject *module);
  * is no regular file, or cannot tell. */
 int file_wrapper_open(PyObject *wrapper, int64_t *rest);
 
+/* --- hijack.c */
+
+int hijack_init(PyObject *module);
+/* Lets the application take the connection over, if the request asks for an Upgrade.  False: with an exception. */
+bool hijack_offer(struct conn *c, const struct head *h, PyObject *env);
+/* The application has returned, or raised, which is logged here.  What is no Exception stays raised. */
+void hijack_end(struct conn *c, PyObject *env);
+/* Tells all applications that have taken one over that the server stops. */
+void hijack_stop(struct server *s);
+/* start_response('WebSocket', headers) of 2010: the object that it returns.  NULL: with an exception, the one that
+ * there is if the status is another. */
+PyObject *hijack_start_response(struct conn *c, PyObject *status, PyObject *headers);
+
 /* --- server.c */
 
 struct server {
@@ -179,6 +197,8 @@ struct server {
 	int64_t stamp_second;
 };
 
+/* Closes and frees what is_over, when it has no users any more. */
+void conn_end(struct conn *c);
 /* The header lines that all responses have, at most a second old. */
 struct span server_stamp(struct server *s);
 /* Tells log_error what is set, which then is no longer. */

@@ -107,9 +107,11 @@ static bool is_ours(Response *r, struct span name, struct span value)
 	switch (name.n) {
 	case 2:
 		return span_is(name, "te");
-	case 7:
-		return span_is(name, "upgrade") || span_is(name, "trailer");
+	case 7: /* what a 426 is about */
+		return (span_is(name, "upgrade") && r->status != 426) || span_is(name, "trailer");
 	case 10:
+		if (r->status == 426 && span_is(value, "upgrade"))
+			return false;
 		if (!span_is(name, "connection"))
 			return span_is(name, "keep-alive");
 		if (span_is(value, "close"))
@@ -213,6 +215,8 @@ static PyObject *response_call(PyObject *self, PyObject *args, PyObject *kwargs)
 	if (!r->conn)
 		return PyErr_Format(PyExc_RuntimeError, "start_response() was called after the request's end"),
 		       NULL;
+	if (r->conn->is_taken) /* by a framework that always answers */
+		return PyObject_GetAttrString(self, "write");
 	if (exc_info != Py_None && r->is_sent)
 		return raise_again(exc_info);
 	if (exc_info == Py_None && r->started)
@@ -224,7 +228,7 @@ static PyObject *response_call(PyObject *self, PyObject *args, PyObject *kwargs)
 	r->length = -1;
 	r->started = r->has_date = r->has_server = false;
 	if (!append_status(r, status))
-		return NULL;
+		return hijack_start_response(r->conn, status, headers);
 	n = PyList_Size(headers);
 	for (Py_ssize_t i = 0; i < n; i++)
 		if (!append_pair(r, PyList_GetItem(headers, i)))
@@ -269,9 +273,11 @@ static bool finish_head(Response *r, int64_t total)
 
 static bool lacks_start(Response *r)
 {
-	if (!r->started)
+	bool lacks = !r->started && !r->conn->is_taken;
+
+	if (lacks)
 		PyErr_SetString(PyExc_RuntimeError, "the application has not called start_response()");
-	return !r->started;
+	return lacks;
 }
 
 static bool has_no_body(const Response *r)
@@ -288,6 +294,8 @@ static bool send_piece(Response *r, const char *p, size_t n, bool last)
 	int count = 0;
 	bool over = false;
 
+	if (c->is_taken)
+		return true;
 	if (!r->is_sent) {
 		if (!finish_head(r, last ? (int64_t)n : -1))
 			return false;
@@ -399,7 +407,7 @@ static bool end_body(Response *r)
 
 	if (lacks_start(r) || (!r->is_sent && !send_piece(r, "", 0, true)))
 		return false;
-	if (has_no_body(r))
+	if (has_no_body(r) || c->is_taken)
 		return true;
 	if (r->chunked)
 		return conn_write(c, &v, 1);
@@ -485,7 +493,7 @@ static bool send_result(Response *r, PyObject *result)
 
 	if (PyList_Check(result) || PyTuple_Check(result))
 		ok = send_all(r, result);
-	else if (Py_TYPE(result) == file_wrapper_type)
+	else if (Py_TYPE(result) == file_wrapper_type && !r->conn->is_taken)
 		ok = send_file(r, result);
 	else
 		ok = send_each(r, result);
@@ -514,6 +522,29 @@ static void answer_failure(Response *r, PyObject *env)
 		PyErr_Restore(kind, value, trace);
 }
 
+/* An exception that answers the request by itself has a method wsgi_answer(start_response): a refused WebSocket
+ * does, which is the client's doing. */
+static bool answer_itself(Response *r)
+{
+	PyObject *kind, *value, *trace, *result = NULL;
+	bool ok = false;
+
+	PyErr_Fetch(&kind, &value, &trace);
+	PyErr_NormalizeException(&kind, &value, &trace);
+	if (value && PyObject_HasAttrString(value, "wsgi_answer")) {
+		r->started = false;
+		result = PyObject_CallMethod(value, "wsgi_answer", "O", (PyObject *)r);
+		ok = result && send_result(r, result);
+		Py_XDECREF(result);
+		Py_XDECREF(kind);
+		Py_XDECREF(value);
+		Py_XDECREF(trace);
+	} else {
+		PyErr_Restore(kind, value, trace);
+	}
+	return ok;
+}
+
 bool respond(struct conn *c, const struct head *h, PyObject *env, struct body *body, bool keep_alive,
 	     int *status)
 {
@@ -526,7 +557,10 @@ bool respond(struct conn *c, const struct head *h, PyObject *env, struct body *b
 	if (result)
 		ok = send_result(r, result);
 	Py_XDECREF(result);
-	if (!ok && PyErr_Occurred()) {
+	hijack_end(c, env);
+	if (!ok && PyErr_Occurred() && !c->is_taken && !r->is_sent)
+		ok = answer_itself(r);
+	if (!ok && PyErr_Occurred() && !c->is_taken) {
 		if (body->error && !r->is_sent && PyErr_ExceptionMatches(PyExc_OSError)) {
 			PyErr_Clear(); /* of wsgi.input: it is the client's doing */
 			r->status = body->error;
@@ -536,8 +570,8 @@ bool respond(struct conn *c, const struct head *h, PyObject *env, struct body *b
 			answer_failure(r, env);
 		}
 	}
-	ok = ok && r->keep_alive && !c->broken;
-	*status = r->status;
+	ok = ok && r->keep_alive && !c->broken && !c->is_taken;
+	*status = c->is_taken ? 101 : r->status;
 	r->conn = NULL;
 	Py_DECREF(r);
 	return ok;

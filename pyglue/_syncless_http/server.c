@@ -148,8 +148,10 @@ static enum next serve_request(struct conn *c, const struct head *h, int64_t beg
 	int status = 0;
 
 	if (env) {
-		keep = respond(c, h, env, &body, keep, &status);
+		c->env = env;
+		keep = hijack_offer(c, h, env) && respond(c, h, env, &body, keep, &status);
 		log_access(s, env, status, c->sent, began);
+		c->env = NULL;
 	}
 	if (input)
 		input_end(input);
@@ -159,7 +161,7 @@ static enum next serve_request(struct conn *c, const struct head *h, int64_t beg
 		return CLOSE;
 	if (keep && body_discard(&body))
 		return REQUEST;
-	return body.over && !body.error ? CLOSE : LINGER;
+	return body.over && !body.error && !c->is_taken ? CLOSE : LINGER;
 }
 
 static enum next serve_next(struct conn *c)
@@ -244,6 +246,17 @@ static void delist(struct conn *c)
 	c->server->nconns--;
 }
 
+void conn_end(struct conn *c)
+{
+	if (!c->is_over || c->users)
+		return;
+	delist(c);
+	if (c->fd >= 0)
+		close(c->fd);
+	free(c->buf);
+	free(c);
+}
+
 /* Those of conn that need not be there. */
 static void set_stream(struct conn *c, PyObject *stream, PyObject *more)
 {
@@ -274,18 +287,19 @@ static PyObject *server_serve(PyObject *self, PyObject *args)
 	do
 		next = serve_next(c);
 	while (next == REQUEST);
-	if (c->stream && (next != IDLE || PyErr_Occurred()))
+	if (c->stream && !c->users && (next != IDLE || PyErr_Occurred()))
 		stream_end(c);
-	if (next == LINGER && !PyErr_Occurred()) {
+	if (next == LINGER && !PyErr_Occurred() && !c->users) {
 		c->broken = false;
 		linger(c);
 	}
-	delist(c);
 	requests = next == IDLE ? c->requests : -1;
-	if (stream == Py_None && (next != IDLE || PyErr_Occurred()))
-		close(c->fd);
-	free(c->buf);
-	free(c);
+	if (c->users)
+		shutdown(c->fd, SHUT_RDWR);
+	if (stream != Py_None || (next == IDLE && !PyErr_Occurred()))
+		c->fd = -1; /* the caller's */
+	c->is_over = true;
+	conn_end(c);
 	return PyErr_Occurred() ? NULL : PyLong_FromLong(requests);
 }
 
@@ -299,6 +313,7 @@ static PyObject *server_stop(PyObject *self, PyObject *unused)
 	for (struct conn *c = s->conns; c; c = c->next)
 		if (c->waits_for_request)
 			take_no_more(c);
+	hijack_stop(s);
 	Py_RETURN_NONE;
 }
 
@@ -439,8 +454,9 @@ PyMODINIT_FUNC PyInit__syncless_http(void)
 {
 	PyObject *module = PyModule_Create(&definition);
 
-	if (module && (stream_init() < 0 || input_init(module) < 0 || response_init(module) < 0 ||
-		       file_init(module) < 0 || environ_init() < 0 || add_server(module) < 0))
+	if (module &&
+	    (stream_init() < 0 || input_init(module) < 0 || response_init(module) < 0 ||
+	     file_init(module) < 0 || hijack_init(module) < 0 || environ_init() < 0 || add_server(module) < 0))
 		Py_CLEAR(module);
 	return module;
 }
