@@ -20,7 +20,7 @@
 #     make check-model    the model of the hand-off (tests/model), by spin, which scripts/setup model installs
 #     make cross      compiles everything for aarch64, and runs the C tests of it under qemu-user
 #     make pythons    the Python tests under each of PYTHONS; else python3.9 to python3.13 and the distribution's
-#     make fuzz       the resolver's parsers with any bytes, FUZZ_SECONDS each (600)
+#     make fuzz       the resolver's parsers, and WebSocket's framing, with any bytes, FUZZ_SECONDS each (600)
 #     make soak       a chaos load on the drivers under the preload, all of it checked, SOAK_SECONDS long (600)
 #     make suites     CPython's own test suites with and without the preload; those that have to do with waiting
 #     make suites-all     all of them (scripts/suites.txt), but GUIs and the network; takes an hour
@@ -71,22 +71,25 @@ TEST_SRC = $(filter-out $(TEST_SHARED_SRC),$(sort $(wildcard tests/calls/*.c tes
 TEST_SRC_CXX = $(if $(shell command -v $(CXX)),$(sort $(wildcard tests/calls/*.cpp tests/hazards/*.cpp)))
 TEST_PROGRAMS = $(patsubst %,$(BUILD)/%,$(basename $(TEST_SRC) $(TEST_SRC_CXX)))
 
-FUZZ_TARGETS = hosts conf answer
+FUZZ_TARGETS = hosts conf answer frames
 FUZZ_SRC = $(patsubst %,shim/core/%.c,hosts dnsconf dnsanswer found nssconf textfile)
+FUZZ_CC = clang -std=gnu11 -D_GNU_SOURCE -O1 -g $(WARN) -Itests/fuzz -fno-omit-frame-pointer \
+	-fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined
 
 SERVICES = scripts/services run mariadb postgres redis --
 
 Q = $(if $(filter 1,$(V)),,@)
 
 # The modules in C: one object each for every Python from 3.9 on, by the limited API.
-GLUE_SRC = $(sort $(wildcard pyglue/_syncless/*.c pyglue/_syncless_http/*.c))
+GLUE_SRC = $(sort $(wildcard pyglue/_syncless/*.c pyglue/_syncless_http/*.c pyglue/_syncless_ws/*.c))
 GLUE_OBJ = $(patsubst %.c,$(BUILD)/%.o,$(GLUE_SRC))
 GLUE_CFLAGS = -std=gnu11 -D_GNU_SOURCE -fPIC -fvisibility=hidden -Ishim -Ipyglue/_syncless \
 	-I$(PYTHON_INCLUDE)
 PYTHON_INCLUDE = $(shell $(or $(PYTHON),python3) -c 'import sysconfig; print(sysconfig.get_path("include"))' 2>/dev/null)
-GLUE = $(BUILD)/_syncless.abi3.so $(BUILD)/_syncless_http.abi3.so
+GLUE = $(BUILD)/_syncless.abi3.so $(BUILD)/_syncless_http.abi3.so $(BUILD)/_syncless_ws.abi3.so
 GLUE_LIBS = -ldl
 $(BUILD)/_syncless_http.abi3.so: GLUE_LIBS = -l:libhttp_parser.a -Wl,--exclude-libs,ALL
+$(BUILD)/_syncless_ws.abi3.so: GLUE_LIBS = -lwslay
 
 # Programs of the package that the launcher starts, with the interpreter that it finds.
 BESIDE = $(BUILD)/doctor.py $(BUILD)/doctor_probe.py $(BUILD)/backdoor_client.py
@@ -152,7 +155,8 @@ INSTALL_PYTHON_AT = $(DESTDIR)$(PYTHONDIR)/syncless
 
 install: all
 	install -d '$(INSTALL_AT)/bin' '$(INSTALL_AT)/lib/syncless' '$(INSTALL_AT)/lib/pkgconfig' \
-		'$(INSTALL_AT)/include' '$(INSTALL_AT)/share/man/man3' '$(INSTALL_PYTHON_AT)/coio' '$(INSTALL_PYTHON_AT)/wsgi'
+		'$(INSTALL_AT)/include' '$(INSTALL_AT)/share/man/man3' '$(INSTALL_PYTHON_AT)/coio' '$(INSTALL_PYTHON_AT)/wsgi' \
+		'$(INSTALL_PYTHON_AT)/websocket'
 	install -m 755 $(BUILD)/libsyncless.so '$(INSTALL_AT)/lib/syncless'
 	install -m 755 $(GLUE) '$(INSTALL_PYTHON_AT)'
 	install -m 644 $(BESIDE) '$(INSTALL_AT)/lib/syncless'
@@ -163,6 +167,7 @@ install: all
 	install -m 644 pyglue/syncless/*.py pyglue/syncless/py.typed '$(INSTALL_PYTHON_AT)'
 	install -m 644 pyglue/syncless/coio/*.py '$(INSTALL_PYTHON_AT)/coio'
 	install -m 644 pyglue/syncless/wsgi/*.py '$(INSTALL_PYTHON_AT)/wsgi'
+	install -m 644 pyglue/syncless/websocket/*.py '$(INSTALL_PYTHON_AT)/websocket'
 	ln -sfr '$(INSTALL_AT)/bin/syncless' '$(INSTALL_PYTHON_AT)/launcher'
 
 uninstall:
@@ -245,7 +250,7 @@ $(GLUE_OBJ): | $(BUILD)/needs-python
 $(BUILD)/needs-python: scripts/needs Makefile
 	@mkdir -p $(@D)
 	@CC='$(CC)' CPPFLAGS='$(CPPFLAGS) -I$(PYTHON_INCLUDE)' scripts/needs Python.h=python3-dev \
-		http_parser.h=libhttp-parser-dev
+		http_parser.h=libhttp-parser-dev wslay/wslay.h=libwslay-dev
 	@touch $@
 
 $(GLUE): $(BUILD)/%.abi3.so: $(GLUE_OBJ)
@@ -323,8 +328,13 @@ $(BUILD)/tests/%.so: tests/%.c Makefile
 $(BUILD)/fuzz/%: tests/fuzz/%.c tests/fuzz/fuzz.h $(FUZZ_SRC) $(wildcard shim/core/*.h) Makefile
 	@mkdir -p $(@D)
 	@echo '  FUZZ $@'
-	$(Q)clang -std=gnu11 -D_GNU_SOURCE -O1 -g $(WARN) -Ishim -Ishim/core -Itests/fuzz -fno-omit-frame-pointer \
-		-fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined -o $@ $< $(FUZZ_SRC) -lresolv
+	$(Q)$(FUZZ_CC) -Ishim -Ishim/core -o $@ $< $(FUZZ_SRC) -lresolv
+
+# WebSocket's framing, likewise.
+$(BUILD)/fuzz/frames: tests/fuzz/frames.c tests/fuzz/fuzz.h pyglue/_syncless_ws/frames.c pyglue/_syncless_ws/frames.h Makefile
+	@mkdir -p $(@D)
+	@echo '  FUZZ $@'
+	$(Q)$(FUZZ_CC) -Ipyglue/_syncless_ws -o $@ $< pyglue/_syncless_ws/frames.c -lwslay
 
 # What runs before the sanitizer's runtime is up, and what that calls on its way.
 $(addprefix $(BUILD)/shim/,init.o core/libc.o core/loaded.o core/settings.o calls/dl.o): override SANITIZE =

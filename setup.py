@@ -49,7 +49,7 @@ class BuildPy(build_py):
         super().run()
         if not self.editable_mode:
             package = os.path.join(self.build_lib, 'syncless')
-            for name in 'libsyncless.so', '_syncless.abi3.so', '_syncless_http.abi3.so':
+            for name in 'libsyncless.so', '_syncless.abi3.so', '_syncless_http.abi3.so', '_syncless_ws.abi3.so':
                 self.copy_file(os.path.join(BUILD, name), package)
             self.copy_file(os.path.join(BUILD, 'syncless'), os.path.join(package, 'launcher'))
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Writes the fuzz targets' first inputs: the files and answers of the resolver's tests.
+"""Writes the fuzz targets' first inputs: the files and answers of the resolver's tests, and frames of WebSocket.
 
-    make_seeds.py FOLDER      FOLDER/hosts, FOLDER/conf, FOLDER/answer
+    make_seeds.py FOLDER      FOLDER/hosts, FOLDER/conf, FOLDER/answer, FOLDER/frames
 """
 import os
 import struct
@@ -50,6 +50,25 @@ def answer_seeds():
                 yield b'*' + answer
 
 
+def frame(first, payload, length=None):
+    """With a mask of zeros, which shows the payload as it is.  first: FIN, RSV and the opcode."""
+    length = len(payload) if length is None else length
+    size = (bytes([0x80 | length]) if length < 126 else b'\xfe' + struct.pack('>H', length) if length < 1 << 16 else
+            b'\xff' + struct.pack('>Q', length))
+    return bytes([first]) + size + bytes(4) + payload
+
+
+def frames_seeds():
+    """The first byte says in which pieces the others come, and whether they may be compressed."""
+    close, ping = frame(0x88, b'\x03\xe8bye'), frame(0x89, b'ping')
+    plays = [frame(0x81, b'text') + frame(0x82, bytes(200)) + close, frame(0x01, b'a') + ping + frame(0x80, b'b') + close,
+             frame(0xc1, b'\xf2H\xcd\xc9\xc9\x07\0') + close, frame(0x88, b''), frame(0x88, b'\x03'),
+             frame(0x82, b'', 4000), frame(0x82, b'', 1 << 40), frame(0x02, bytes(2000)) + frame(0x80, bytes(2000)),
+             frame(0x8a, b'') + frame(0x82, b''), b'\x81\x01a', frame(0x83, b''), frame(0x09, b'')]
+    for play in plays:
+        yield from (bytes([how]) + play for how in (0, 1, 7))
+
+
 def main():
     folder = sys.argv[1]
     worlds = list(configs.all_configs())
@@ -57,6 +76,7 @@ def main():
           {encoded(world.files['hosts']) for world in worlds if world.files['hosts']})
     write(os.path.join(folder, 'conf'), set(conf_seeds(worlds)))
     write(os.path.join(folder, 'answer'), {seed for seed in answer_seeds() if len(seed) < 4096})
+    write(os.path.join(folder, 'frames'), set(frames_seeds()))
 
 
 if __name__ == '__main__':

@@ -92,7 +92,9 @@ KEPT = {
         PopulateDefaultWsgiEnv(0, ('', 1))  GetHttpDate(1.5)  RespondWithBad(400, '', '', 0, '')
         WsgiErrorsStream.write('')  WsgiErrorsStream.writelines(())  WsgiErrorsStream.flush()  HTTP_1_1_METHODS
         HTTP_VERSIONS  HTTP_REQUEST_METHODS_WITH_BODY  WsgiReadError  WsgiWriteError  WsgiResponseSyntaxError
-        WsgiResponseBodyTooLongError''',
+        WsgiResponseBodyTooLongError  MAX_WEBSOCKET_MESSAGE_SIZE  WebSocket(0)  WebSocket.read_msg(0)
+        WebSocket.write_msg(0, '')  WebSocketInvalidFrameTypeError  WebSocketMessageTooLargeError
+        WebSocketMessageTruncatedError''',
     'ssl_util': "validate_new_sslsock(keyfile=0, certfile=0, cert_reqs=0, ssl_version=0, ca_certs=0)",
     'best_greenlet': "greenlet  gevent_hub_main()",
     'greenlet_using_stackless': "greenlet  getcurrent  GreenletExit  is_pts_greenlet_emulated",

@@ -99,7 +99,7 @@ class Install(unittest.TestCase):
             'lib/syncless/doctor_probe.py', 'lib/syncless/backdoor_client.py', 'lib/pkgconfig/syncless.pc',
             'share/man/man3/syncless.3',
             'python/syncless/launcher', 'python/syncless/_syncless.abi3.so',
-            'python/syncless/_syncless_http.abi3.so'}})
+            'python/syncless/_syncless_http.abi3.so', 'python/syncless/_syncless_ws.abi3.so'}})
         self.assertEqual(os.readlink(self.folder + '/usr/python/syncless/launcher'), '../../bin/syncless')
         with open(self.folder + '/usr/lib/pkgconfig/syncless.pc') as file:
             self.assertNotIn(self.folder, file.read())

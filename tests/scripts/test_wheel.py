@@ -76,7 +76,7 @@ class Wheel(unittest.TestCase):
         self.assertEqual(os.path.basename(wheel),
                          f'syncless-{version}-py3-none-linux_{platform.machine()}.whl')
         self.assertLessEqual({'syncless/' + name for name in (
-            'libsyncless.so', '_syncless.abi3.so', '_syncless_http.abi3.so', 'launcher', '__init__.py', '__main__.py', 'py.typed')} | {
+            'libsyncless.so', '_syncless.abi3.so', '_syncless_http.abi3.so', '_syncless_ws.abi3.so', 'launcher', '__init__.py', '__main__.py', 'py.typed')} | {
                 f'syncless-{version}.dist-info/licenses/NOTICE',
                 f'syncless-{version}.data/scripts/syncless'}, set(zipfile.ZipFile(wheel).namelist()))
         self.pip('install', '--no-index', wheel)

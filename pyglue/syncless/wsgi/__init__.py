@@ -36,7 +36,8 @@ __all__ += ['GetHttpDate', 'HTTP_1_1_METHODS', 'HTTP_REQUEST_METHODS_WITH_BODY',
 
 
 def __getattr__(name):
-    """Names of 2010 that have gone: Gone, an ImportError that says what to use."""
+    """Names of 2010: those of WebSocket, which is loaded then; for those that have gone Gone, an ImportError that says
+    what to use."""
     return _names.gone(__name__, name)
 
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Names of 2010 that the server itself does not need."""
 import email.utils
+import importlib
 import logging
 import types
 
@@ -13,6 +14,8 @@ HTTP_1_1_METHODS = ('GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'OPTIONS', 'TRACE', 
 HTTP_REQUEST_METHODS_WITH_BODY = ('POST', 'PUT', 'OPTIONS', 'TRACE')
 WsgiReadError = WsgiWriteError = OSError  # these are what the server raises now
 WsgiResponseSyntaxError = WsgiResponseBodyTooLongError = ValueError
+OF_WEBSOCKET = ('WebSocket', 'MAX_WEBSOCKET_MESSAGE_SIZE', 'WebSocketInvalidFrameTypeError',
+                'WebSocketMessageTooLargeError', 'WebSocketMessageTruncatedError')
 STATUSES = {400: 'Bad Request', 500: 'Internal Server Error'}
 
 _INNER = 'it was an inner part; HttpServer serves any socket that listens'
@@ -80,6 +83,8 @@ class WsgiErrorsStream:
 
 
 def gone(module, name):
-    """A module's __getattr__: Gone, an ImportError that says what to use."""
+    """A module's __getattr__: what WebSockets need; else Gone, an ImportError that says what to use."""
+    if name in OF_WEBSOCKET:
+        return getattr(importlib.import_module('syncless.websocket._of_2010'), name)
     table = {name: _INNER} if name.startswith('Fake') else GONE
     return look_up(module, table, name)
