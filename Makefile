@@ -14,6 +14,7 @@
 #     make check-ucontext the tests of syncless.h, switched by swapcontext
 #     make check-handoff  the C and Python tests, preloaded, while the scheduler is handed off at random
 #     make check-faults   each call of libc's that the library makes fails once in each way (tests/faults); a part is in make test
+#     make check-websocket    WebSocket's tests, with a headless Chromium, which it installs; long runs of its fuzzers
 #     make check-mixes    the tests of calls beside other allocators, libfaketime, ASan's runtime; in programs linked with -z now
 #     make check-clang    compiles everything with clang
 #     make check-surface  what the client libraries import and can wait is in the table; installs some fifty of them
@@ -207,6 +208,12 @@ check-handoff: all programs
 check-faults: all programs
 	tests/faults/inject
 
+check-websocket:
+	scripts/setup websocket
+	$(MAKE) all $(BUILD)/fuzz/frames
+	WEBSOCKET_FUZZ=$${WEBSOCKET_FUZZ:-10000} tests/run --only python -k websocket $(TESTFLAGS)
+	FUZZ_SECONDS=$${FUZZ_SECONDS:-120} scripts/fuzz frames
+
 check-mixes:
 	scripts/setup mixes
 	$(MAKE) all programs
@@ -342,5 +349,5 @@ $(addprefix $(BUILD)/shim/,init.o core/libc.o core/loaded.o core/settings.o call
 -include $(SHIM_OBJ:.o=.d) $(GLUE_OBJ:.o=.d) $(TEST_PROGRAMS:=.d) $(TEST_SHARED:=.d)
 
 .PHONY: all run test check bench pythons cross suites suites-all client-suites fuzz soak deps install uninstall clean \
-	check-asan check-backends check-ucontext check-handoff check-faults check-mixes check-clang check-model check-surface \
+	check-asan check-backends check-ucontext check-handoff check-faults check-websocket check-mixes check-clang check-model check-surface \
 	check-fresh objects programs

@@ -116,7 +116,8 @@ class Deflate(WebSocketCase):
         """The examples of RFC 7692: a stored block, one that is the last of its stream, and two blocks."""
         peer, _ = self.talk(offer())
         for data in (b'\x00\x05\x00\xfa\xffHello\x00', b'\xf3H\xcd\xc9\xc9\x07\x00\x00',
-                     b'\xf2H\x05\x00\x00\x00\xff\xff\xca\xc9\xc9\x07\x00', b'\xf3H\xcd\xc9\xc9\x07\x00\x00', b'\xf2H\xcd\xc9\xc9\x07\x00'):
+                     b'\xf2H\x05\x00\x00\x00\xff\xff\xca\xc9\xc9\x07\x00', b'\xf3H\xcd\xc9\xc9\x07\x00\x00',
+                     b'\xf2H\xcd\xc9\xc9\x07\x00'):
             peer.send(frame(TEXT, data, rsv=4))
             self.assertEqual(peer.frame(), (TEXT, b'Hello'))
 

@@ -42,6 +42,16 @@ class Peer(http_case.Client):
         self.send(http_case.request('/', *(f'{name}: {value}' for name, value in headers.items() if value is not None)))
         return self.response()
 
+    def _exactly(self, n):
+        data = bytearray(self.data)  # frames may be large
+        while len(data) < n:
+            piece = self.sock.recv(1 << 20)
+            if not piece:
+                raise EOFError(f'closed after {len(data)} of {n} bytes')
+            data += piece
+        self.data = bytes(data[n:])
+        return bytes(data[:n])
+
     def frame(self):
         """The next one: (opcode, payload); rsv is left in self.rsv."""
         first, second = self._exactly(2)
@@ -84,7 +94,7 @@ class WebSocketCase(http_case.HttpCase):
         return self.codes.pop()
 
     def connect(self):
-        peer = Peer(self.address)
+        peer = Peer(self.address, self.context)
         self.addCleanup(peer.close)
         return peer
 
