@@ -93,6 +93,16 @@ void conn_use_up(struct iovec **v, int *count, size_t n)
 	}
 }
 
+bool conn_give_up(struct conn *c, int err)
+{
+	struct linger none = { .l_onoff = 1, .l_linger = 0 };
+
+	if (err == -ETIMEDOUT)
+		setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &none, sizeof(none));
+	c->broken = true;
+	return false;
+}
+
 bool conn_write(struct conn *c, struct iovec *v, int count)
 {
 	int64_t deadline = 0;
@@ -114,10 +124,8 @@ bool conn_write(struct conn *c, struct iovec *v, int count)
 		}
 		if (!deadline)
 			deadline = clock_ns() + c->server->limits.write_ns - TICK_MS * 1000000LL;
-		if ((r = again(deadline)) < 0) {
-			c->broken = true;
-			return false;
-		}
+		if ((r = again(deadline)) < 0)
+			return conn_give_up(c, r);
 	}
 	return true;
 }
@@ -143,7 +151,7 @@ int64_t conn_send_file(struct conn *c, int file, int64_t count)
 		if (!deadline)
 			deadline = clock_ns() + c->server->limits.write_ns - TICK_MS * 1000000LL;
 		if ((r = again(deadline)) < 0)
-			c->broken = true;
+			conn_give_up(c, r);
 	}
 	return c->broken ? -1 : sent;
 }

@@ -113,6 +113,9 @@ bool conn_write(struct conn *c, struct iovec *v, int n);
 /* Sends count bytes of a file, as many as there are; how many it has sent, -1: broken. */
 int64_t conn_send_file(struct conn *c, int file, int64_t count);
 
+/* After a write that failed with a negative errno: the connection is broken, false.  One whose peer takes nothing
+ * is reset when it is closed, or the kernel would keep for minutes what is still to be sent. */
+bool conn_give_up(struct conn *c, int err);
 /* n bytes of v are out. */
 void conn_use_up(struct iovec **v, int *count, size_t n);
 

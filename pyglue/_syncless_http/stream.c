@@ -98,6 +98,7 @@ static Py_ssize_t send_first_of(struct conn *c, const struct iovec *v, int count
 bool stream_write(struct conn *c, struct iovec *v, int count)
 {
 	int64_t deadline = 0;
+	int r;
 
 	conn_use_up(&v, &count, 0); /* an empty record would be an error to OpenSSL */
 	while (count) {
@@ -110,10 +111,8 @@ bool stream_write(struct conn *c, struct iovec *v, int count)
 		}
 		if (!deadline)
 			deadline = clock_ns() + c->server->limits.write_ns - TICK_MS * 1000000LL;
-		if (again(deadline) < 0) {
-			c->broken = true;
-			return false;
-		}
+		if ((r = again(deadline)) < 0)
+			return conn_give_up(c, r);
 	}
 	return true;
 }
