@@ -97,6 +97,7 @@ struct conn {
 	PyObject *hijack; /* what the application may take it over by; NULL: it may not */
 	bool is_taken, is_over;
 	int users; /* calls of other coroutines that are inside (hijack.c) */
+	bool refused;  /* an answer of the server's own was the last, and has gone out */
 };
 
 #define TICK_MS 1000 /* SO_RCVTIMEO and SO_SNDTIMEO of each connection: so often deadlines are looked at */
@@ -125,7 +126,7 @@ int stream_init(void);
 ssize_t stream_fill(struct conn *c, int64_t deadline);
 bool stream_write(struct conn *c, struct iovec *v, int n);
 int64_t stream_send_file(struct conn *c, int file, int64_t count);
-/* Says that no more is coming, unless the connection is broken; from now on it is a plain one. */
+/* Says that no more is coming, unless an answer was broken off; from now on it is a plain connection. */
 void stream_end(struct conn *c);
 
 /* --- body.c */

@@ -615,7 +615,7 @@ void respond_status(struct conn *c, int status, bool head_only)
 			 head_only ? "" : "\n");
 	struct iovec v = { text, (size_t)n };
 
-	conn_write(c, &v, 1);
+	c->refused = conn_write(c, &v, 1);
 }
 
 static PyMethodDef response_methods[] = {

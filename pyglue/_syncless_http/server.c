@@ -76,7 +76,7 @@ static bool is_tls(const struct conn *c)
  * for which the client cannot have been told; that may take a tick. */
 static void take_no_more(struct conn *c)
 {
-	if (c->requests)
+	if (c->requests && !c->stream) /* to OpenSSL it would be an error, which the peer is told */
 		shutdown(c->fd, SHUT_RD);
 }
 

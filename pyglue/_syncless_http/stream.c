@@ -151,7 +151,7 @@ void stream_end(struct conn *c)
 
 	PyErr_Fetch(&kind, &value, &trace);
 	/* The peer's own is not waited for: without a timeout unwrap() raises where it would wait. */
-	if (!c->broken && !kind) {
+	if ((!c->broken || c->refused) && !kind) {
 		done = PyObject_CallMethod(c->stream, "settimeout", "i", 0);
 		Py_XDECREF(done);
 		done = done ? PyObject_CallMethod(c->stream, "unwrap", NULL) : NULL;

@@ -243,7 +243,7 @@ class Certificates(TlsCase):
         self.assertTrue(wsgi.Tls(self.pem, encrypted, 'secret').context)
         with wsgi.listen(('127.0.0.1', 0)) as listener:
             with self.assertRaisesRegex(ValueError, 'PROTOCOL_TLS_SERVER'):
-                wsgi.HttpServer(hello, listener, tls=ssl.create_default_context())
+                wsgi.HttpServer(hello, listener, tls=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
             with self.assertRaisesRegex(TypeError, 'wsgi.Tls or an ssl.SSLContext'):
                 wsgi.HttpServer(hello, listener, tls=self.pem)
 

@@ -91,7 +91,8 @@ class Tls:
     def _context(self, cert, key):
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = self._minimum
-        context.options |= getattr(ssl, 'OP_NO_RENEGOTIATION', 0)
+        # Many a client just closes; that is an end like another to HTTP, which knows where its messages end.
+        context.options |= getattr(ssl, 'OP_NO_RENEGOTIATION', 0) | getattr(ssl, 'OP_IGNORE_UNEXPECTED_EOF', 0)
         context.set_alpn_protocols(['http/1.1'])
         _load(context, cert, key, self._password)
         try:
