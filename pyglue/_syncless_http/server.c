@@ -5,6 +5,7 @@
  * connection.
  */
 #include <errno.h>
+#include <malloc.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
@@ -349,6 +350,15 @@ static PyObject *server_leave(PyObject *self, PyObject *stream)
 	Py_RETURN_NONE;
 }
 
+/* trim() */
+static PyObject *server_trim(PyObject *self, PyObject *unused)
+{
+	(void)self;
+	(void)unused;
+	malloc_trim(0);
+	Py_RETURN_NONE;
+}
+
 static int server_init(PyObject *self, PyObject *args, PyObject *kwargs)
 {
 	struct server *s = (struct server *)self;
@@ -401,6 +411,8 @@ static PyMethodDef server_methods[] = {
 	  "refuse(fd, stream=None): answers 503 and closes fd, unless it is that of stream." },
 	{ "leave", server_leave, METH_O,
 	  "leave(stream): tells the peer of an ssl.SSLSocket that no more is coming." },
+	{ "trim", server_trim, METH_NOARGS,
+	  "trim(): gives the kernel what connections have left of the heap." },
 	{ NULL, NULL, 0, NULL },
 };
 

@@ -30,6 +30,7 @@ GONE_AGAIN = (errno.ECONNABORTED, errno.EPERM, errno.EPROTO, errno.EINTR, errno.
 TICK = 1  # seconds; TICK_MS of the core
 ACCEPTED_AT_ONCE = 16  # then those that are here have their turn
 REFUSED_AT_ONCE = 100  # handshakes that are made to say 503
+TRIM_AFTER, TRIM_SECONDS = 200, 5  # connections that became idle, and then
 WAKE_READ = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLONESHOT
 
 log = logging.getLogger('syncless.wsgi')
@@ -58,9 +59,11 @@ handshake_seconds  within which TLS must have begun; then the connection is clos
 class _Idle:
     """Connections that ask nothing.  One coroutine waits for all of them, and for their deadlines."""
 
-    def __init__(self, wake, close):
+    def __init__(self, wake, close, trim):
         self.wake = wake  # called with (fd, *what, deadline)
         self.close_one = close  # likewise
+        self.trim = trim
+        self.untrimmed = 0  # how many have come since
         self.records = {}  # fd: (*what, deadline), the earliest first but for those that were here before
         self.epoll = select.epoll()
         self.watching = None
@@ -73,6 +76,15 @@ class _Idle:
         self.epoll.register(fd, WAKE_READ)
         if self.watching is None:
             self.watching = coio.spawn(self._watch)
+        self.untrimmed += 1
+        if self.untrimmed == TRIM_AFTER:
+            coio.spawn(self._trim)
+
+    def _trim(self):
+        """What many had while they were served lies between what each still has, so free() does not give it back."""
+        time.sleep(TRIM_SECONDS)
+        self.trim()
+        self.untrimmed = 0
 
     def _watch(self):
         while self.records:
@@ -141,7 +153,7 @@ class HttpServer:
         self.core = _http.Server(application, base, access_log, _log_error, (
             bounds.head_bytes, bounds.line_bytes, bounds.body_bytes, bounds.discard_bytes,
             *(int(seconds * 1000) for seconds in bounds[4:8]), bounds.headers, bounds.requests))
-        self.idle = _Idle(self._start, self._close_idle)
+        self.idle = _Idle(self._start, self._close_idle, self.core.trim)
         self.tls = tls
         self.upgrade = upgrade_ssl_callback if tls is None else _tls.Upgrade(tls, bounds.handshake_seconds)
         self.coming = 0  # connections whose coroutine has not begun
