@@ -21,6 +21,7 @@
 #     make check-model    the model of the hand-off (tests/model), by spin, which scripts/setup model installs
 #     make cross      compiles everything for aarch64, and runs the C tests of it under qemu-user
 #     make pythons    the Python tests under each of PYTHONS; else python3.9 to python3.13 and the distribution's
+#     make check-http-load  the HTTP server under 10,000 clients that misbehave, and with 13,371 connections at once
 #     make fuzz       the resolver's parsers, and WebSocket's framing, with any bytes, FUZZ_SECONDS each (600)
 #     make soak       a chaos load on the drivers under the preload, all of it checked, SOAK_SECONDS long (600)
 #     make suites     CPython's own test suites with and without the preload; those that have to do with waiting
@@ -214,6 +215,11 @@ check-websocket:
 	WEBSOCKET_FUZZ=$${WEBSOCKET_FUZZ:-10000} tests/run --only python -k websocket $(TESTFLAGS)
 	FUZZ_SECONDS=$${FUZZ_SECONDS:-120} scripts/fuzz frames
 
+check-http-load:
+	scripts/setup test
+	$(MAKE) all
+	tests/load/run $(LOADFLAGS) || [ $$? = 77 ]
+
 check-mixes:
 	scripts/setup mixes
 	$(MAKE) all programs
@@ -349,5 +355,5 @@ $(addprefix $(BUILD)/shim/,init.o core/libc.o core/loaded.o core/settings.o call
 -include $(SHIM_OBJ:.o=.d) $(GLUE_OBJ:.o=.d) $(TEST_PROGRAMS:=.d) $(TEST_SHARED:=.d)
 
 .PHONY: all run test check bench pythons cross suites suites-all client-suites fuzz soak deps install uninstall clean \
-	check-asan check-backends check-ucontext check-handoff check-faults check-websocket check-mixes check-clang check-model check-surface \
+	check-asan check-backends check-ucontext check-handoff check-faults check-websocket check-http-load check-mixes check-clang check-model check-surface \
 	check-fresh objects programs
