@@ -17,10 +17,12 @@ import http.client
 import os
 import pkgutil
 import re
+import ssl
 import subprocess
 import sys
 import tempfile
 import unittest
+import urllib.request
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.path.abspath(os.environ.get('BUILD') or os.path.join(ROOT, 'build'))
@@ -235,6 +237,15 @@ MySQLdb.connect = with_tables
     def run_server_8080(self, block):
         with self.serving(block, 8080) as port:
             self.assert_answers(port, b'Hello, <b>World</b>!\n')
+
+    def run_server_8443(self, block):
+        with loopback.web(self.folder):  # makes the certificate
+            pass
+        block.code = re.sub(r"'(\w+\.pem)'", rf"'{self.folder}/\1'", block.code)
+        context = ssl.create_default_context(cafile=os.path.join(self.folder, 'cert.pem'))
+        with self.serving(block, 8443) as port, \
+                urllib.request.urlopen(f'https://localhost:{port}/', context=context, timeout=HANG) as page:
+            self.assertEqual(page.read(), b'Hello!\n')
 
     # --- All of them.
 

@@ -298,6 +298,20 @@ class Servers(unittest.TestCase):
         self.assertEqual((seen, same), (f'certificate: {digest}', 'threads see the same: True'))
         self.assertRegex(cipher, r'^cipher: \w+$')
 
+    def test_https_server(self):
+        pem, cert = self.certificate()
+        with Example('demo_https_server.py', pem, '0') as server:
+            port = server.port()
+            slow = Connection(self, port)
+            for path in '/a', '/bc':
+                url = f'https://localhost:{port}{path}'
+                with urllib.request.urlopen(url, context=ssl.create_default_context(cafile=cert), timeout=HANG) as page:
+                    self.assertEqual(page.read(), f'{path} by TLSv1.3\n'.encode())
+                server.process.send_signal(signal.SIGHUP)
+            server.process.send_signal(signal.SIGINT)
+            self.assertEqual(server.end(), ('over\n', ''))
+            slow.close()
+
     def test_tls(self):
         """The server takes bad clients, and both example clients talk to it."""
         pem, cert = self.certificate()
