@@ -19,6 +19,7 @@ import types
 from . import _launch
 
 try:
+    from gunicorn import sock as sockets
     from gunicorn.http.wsgi import base_environ
     from gunicorn.workers import base
 except ImportError as error:
@@ -101,6 +102,23 @@ def _request(environ):
         headers=headers, body=environ['wsgi.input'])
 
 
+def _tls(cfg):
+    """The ssl.SSLContext of --certfile and its kin; None: they are left out.  OSError, ValueError: there is none."""
+    if not cfg.is_ssl:
+        return None
+    if hasattr(sockets, 'ssl_context'):  # with gunicorn's hook of this name, from 21 on
+        return sockets.ssl_context(cfg)
+    import ssl
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(cfg.certfile, cfg.keyfile)
+    context.verify_mode = cfg.cert_reqs
+    if cfg.ca_certs:
+        context.load_verify_locations(cfg.ca_certs)
+    if cfg.ciphers:
+        context.set_ciphers(cfg.ciphers)
+    return context
+
+
 class Worker(base.Worker):
     """gunicorn -k syncless.gunicorn.Worker; see the module.
 
@@ -126,8 +144,10 @@ class Worker(base.Worker):
         if cfg.proxy_protocol not in (False, None, 'off'):
             raise RuntimeError('syncless.gunicorn.Worker does not speak the PROXY protocol: '
                                'leave --proxy-protocol out, and have the proxy send X-Forwarded-For')
-        if cfg.is_ssl:
-            raise RuntimeError('syncless.gunicorn.Worker has no TLS yet: leave --certfile and --keyfile out')
+        try:
+            _tls(cfg)
+        except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
+            raise RuntimeError(f'there can be no TLS with this --certfile, --keyfile and their kin: {error}') from None
         if cfg.limit_request_fields > MOST_HEADERS:
             log.warning('limit_request_fields is %d here, not %d', MOST_HEADERS, cfg.limit_request_fields)
 
@@ -196,7 +216,8 @@ class Worker(base.Worker):
         environ.update({'wsgi.multithread': True, 'SCRIPT_NAME': self.script_name})
         listener = _Listener(sock, self.cfg.worker_connections)
         access_log = self._end if self.post_request or self._logs_access() else None
-        listener.server = wsgi.HttpServer(self._application, listener, access_log, environ, **self._limits())
+        listener.server = wsgi.HttpServer(self._application, listener, access_log, environ, _tls(self.cfg),
+                                          **self._limits())
         return listener.server
 
     def _logs_access(self):

@@ -7,10 +7,13 @@ import json
 import os
 import signal
 import socket
+import ssl
 import sys
 
+import certificate
 import support
 from app_case import MOST_THREADS, AppCase, free_port
+from http_case import Client
 
 GUNICORN = [sys.executable, '-m', 'gunicorn']
 OURS = 'syncless.gunicorn.Worker'
@@ -118,6 +121,18 @@ class Requests(Gunicorn):
             with sock.makefile('rb') as file:
                 self.assertTrue(file.read().endswith(b'\r\n\r\nWORD'))
         self.check_end(process)
+
+    def test_tls(self):
+        pem, other = certificate.make(self.folder), certificate.make(self.folder, 'other.example')
+        process = self.gunicorn('--certfile', pem, '--keyfile', pem, '--ca-certs', pem, '--cert-reqs', '1')
+        client = Client(self.address, ssl.create_default_context(cafile=pem))
+        found = json.loads(client.ask('/environ', 'Connection: close').body)
+        self.assertEqual(found['wsgi.url_scheme'], 'https')
+        client.close()
+        self.check_end(process)
+        process = self.gunicorn('--certfile', pem, '--keyfile', other)
+        self.assertEqual(process.wait(support.HANG), 1)
+        self.assertIn('Error: there can be no TLS with this --certfile, --keyfile and their kin: ', self.read(process.log))
 
     def test_limits(self):
         process = self.gunicorn('--limit-request-line', '100', '--limit-request-fields', '5', '--keep-alive', '0')
