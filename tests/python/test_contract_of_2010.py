@@ -134,8 +134,8 @@ SHOWN = {
     'D6 accept() fails':
         'test_coio_pool.Serve.test_accept_fails test_wsgi_responses.Connections.test_without_descriptors',
     'D7 Transfer-Encoding, slow clients':
-        'test_wsgi_requests.Bodies.test_bad_chunks test_wsgi_responses.Connections.test_deadlines '
-        'test_wsgi_responses.Connections.test_a_client_that_takes_nothing',
+        'test_wsgi_requests.Bodies.test_bad_chunks test_wsgi_limits.Limits.test_deadlines '
+        'test_wsgi_limits.Limits.test_a_client_that_takes_nothing',
     'D8 what set_fd_blocking() returns':
         'test_coio_sockets.Nbsocket.test_set_fd_blocking',
     'D9 receive_with_timeout(0)':
