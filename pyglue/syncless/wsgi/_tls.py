@@ -85,7 +85,8 @@ class Tls:
             found = named.get((name or '').lower()) or named.get('*.' + (name or '').lower().partition('.')[2])
             if found is not None:
                 sock.context = found
-        context.sni_callback = choose
+        if named:  # else not: the ssl module prints a traceback for each name that is not ASCII
+            context.sni_callback = choose
         self.context = context
 
     def _context(self, cert, key):
