@@ -90,8 +90,14 @@ GLUE_CFLAGS = -std=gnu11 -D_GNU_SOURCE -fPIC -fvisibility=hidden -Ishim -Ipyglue
 PYTHON_INCLUDE = $(shell $(or $(PYTHON),python3) -c 'import sysconfig; print(sysconfig.get_path("include"))' 2>/dev/null)
 GLUE = $(BUILD)/_syncless.abi3.so $(BUILD)/_syncless_http.abi3.so $(BUILD)/_syncless_ws.abi3.so
 GLUE_LIBS = -ldl
-$(BUILD)/_syncless_http.abi3.so: GLUE_LIBS = -l:libhttp_parser.a -Wl,--exclude-libs,ALL
+$(BUILD)/_syncless_http.abi3.so: GLUE_LIBS = $(HTTP_LIBS) -Wl,--exclude-libs,ALL
+$(BUILD)/pyglue/_syncless_http/%.o: GLUE_CFLAGS += $(HTTP_CFLAGS)
 $(BUILD)/_syncless_ws.abi3.so: GLUE_LIBS = -lwslay
+
+# The parser of HTTP; llhttp, its successor, is taken if asked for (pyglue/_syncless_http/head.c).
+HTTP_PARSER = http_parser
+HTTP_CFLAGS = $(if $(filter llhttp,$(HTTP_PARSER)),-DHAVE_LLHTTP)
+HTTP_LIBS = $(if $(filter llhttp,$(HTTP_PARSER)),-lllhttp,-l:libhttp_parser.a)
 
 # Programs of the package that the launcher starts, with the interpreter that it finds.
 BESIDE = $(BUILD)/doctor.py $(BUILD)/doctor_probe.py $(BUILD)/backdoor_client.py
@@ -263,7 +269,8 @@ $(GLUE_OBJ): | $(BUILD)/needs-python
 $(BUILD)/needs-python: scripts/needs Makefile
 	@mkdir -p $(@D)
 	@CC='$(CC)' CPPFLAGS='$(CPPFLAGS) -I$(PYTHON_INCLUDE)' scripts/needs Python.h=python3-dev \
-		http_parser.h=libhttp-parser-dev wslay/wslay.h=libwslay-dev
+		$(HTTP_PARSER).h=$(if $(filter llhttp,$(HTTP_PARSER)),libllhttp-dev,libhttp-parser-dev) \
+		wslay/wslay.h=libwslay-dev
 	@touch $@
 
 $(GLUE): $(BUILD)/%.abi3.so: $(GLUE_OBJ)

@@ -70,24 +70,16 @@ static bool take_line(struct body *b, struct span *line)
 	}
 }
 
-static int hex(char c)
-{
-	return c >= '0' && c <= '9'   ? c - '0'
-	       : c >= 'a' && c <= 'f' ? c - 'a' + 10
-	       : c >= 'A' && c <= 'F' ? c - 'A' + 10
-				      : -1;
-}
-
 /* size [; extension] */
 static int64_t read_size(struct span line)
 {
 	int64_t size = 0;
 	size_t i;
 
-	for (i = 0; i < line.n && hex(line.p[i]) >= 0; i++) {
+	for (i = 0; i < line.n && hex_digit(line.p[i]) >= 0; i++) {
 		if (i == 15)
 			return -1;
-		size = size * 16 + hex(line.p[i]);
+		size = size * 16 + hex_digit(line.p[i]);
 	}
 	if (i == 0 || (i < line.n && line.p[i] != ';'))
 		return -1;

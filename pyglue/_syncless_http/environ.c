@@ -97,14 +97,6 @@ static PyObject *text(struct span s)
 	return PyUnicode_DecodeLatin1(s.p, (Py_ssize_t)s.n, NULL);
 }
 
-static int digit(char c)
-{
-	return c >= '0' && c <= '9'   ? c - '0'
-	       : c >= 'a' && c <= 'f' ? c - 'a' + 10
-	       : c >= 'A' && c <= 'F' ? c - 'A' + 10
-				      : -1;
-}
-
 /* %XX are bytes, which a str of PEP 3333 has as they are. */
 static PyObject *decoded(struct span s)
 {
@@ -118,9 +110,10 @@ static PyObject *decoded(struct span s)
 	if (!out)
 		return PyErr_NoMemory();
 	for (size_t i = 0; i < s.n; i++) {
-		bool coded = s.p[i] == '%' && i + 2 < s.n && digit(s.p[i + 1]) >= 0 && digit(s.p[i + 2]) >= 0;
+		bool coded = s.p[i] == '%' && i + 2 < s.n && hex_digit(s.p[i + 1]) >= 0 &&
+			     hex_digit(s.p[i + 2]) >= 0;
 
-		out[n++] = coded ? (char)(digit(s.p[i + 1]) << 4 | digit(s.p[i + 2])) : s.p[i];
+		out[n++] = coded ? (char)(hex_digit(s.p[i + 1]) << 4 | hex_digit(s.p[i + 2])) : s.p[i];
 		i += coded ? 2 : 0;
 	}
 	result = PyUnicode_DecodeLatin1(out, (Py_ssize_t)n, NULL);
@@ -163,12 +156,12 @@ static bool put_field(PyObject *env, const struct field *f)
 	return ok;
 }
 
-static PyObject *method_name(const char *method)
+static PyObject *method_name(struct span method)
 {
-	PyObject *o = !strcmp(method, "GET") ? get : !strcmp(method, "POST") ? post : NULL;
+	PyObject *o = span_is_exactly(method, "GET") ? get : span_is_exactly(method, "POST") ? post : NULL;
 
 	if (!o)
-		return PyUnicode_InternFromString(method);
+		return text(method);
 	Py_INCREF(o);
 	return o;
 }

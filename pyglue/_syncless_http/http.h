@@ -5,6 +5,7 @@
  * The GIL is held throughout: a call that finds nothing parks the coroutine, which costs a switch and no
  * hand-over.
  *
+ *   span.c     words and numbers
  *   head.c     a request's head: the only user of the parser, with our own strict rules on top
  *   conn.c     a connection's buffer, reads and writes, and their deadlines; stream.c: those over TLS
  *   body.c     a request's body, and wsgi.input
@@ -30,10 +31,20 @@
 #define LIKELY(x) __builtin_expect(!!(x), 1)
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
 
+/* --- span.c */
+
 struct span {
 	const char *p;
 	size_t n;
 };
+
+bool span_is(struct span s, const char *lower); /* whatever its case */
+bool span_is_exactly(struct span s, const char *text);
+bool span_is_token(struct span s);     /* RFC 9110's, not empty */
+bool span_has_controls(struct span s); /* besides tabs */
+struct span span_trim(struct span s);  /* no blanks at its ends */
+int64_t span_number(struct span s);    /* a decimal one; -1: it is none, or has more than 18 digits */
+int hex_digit(char c);		       /* -1: it is none */
 
 /* --- head.c */
 
@@ -44,15 +55,15 @@ struct field {
 };
 
 struct head {
-	const char *method; /* a literal */
-	struct span target, path, query;
+	struct span method, target, query;
+	struct span path;      /* "/" if there is none, a literal then, but for OPTIONS; empty for `*` */
 	struct span authority; /* of an absolute target; p is NULL otherwise */
 	struct span host, content_type;
 	struct field fields[MAX_FIELDS];
 	int nfields;
 	int minor;		/* of HTTP/1.x */
 	int64_t content_length; /* -1: none was given */
-	bool is_head, chunked, keep_alive, expects_continue, upgrades;
+	bool is_head, chunked, keep_alive, closes, expects_continue, upgrades;
 };
 
 /* Where a head ends, found while it comes in; all 0 to begin with. */
@@ -67,8 +78,6 @@ ssize_t head_end(struct head_scan *scan, const char *data, size_t n);
 
 /* Reads a complete head, whose spans then point into data.  0, or the status that it deserves. */
 int head_parse(struct head *h, const char *data, size_t n, int most_fields);
-
-bool span_is(struct span s, const char *lower);
 
 /* --- conn.c */
 

@@ -71,34 +71,10 @@ static bool latin1(PyObject *o, const char *what, PyObject **bytes, struct span 
 	return true;
 }
 
-static bool has_controls(struct span s)
-{
-	for (size_t i = 0; i < s.n; i++)
-		if ((unsigned char)s.p[i] < ' ' ? s.p[i] != '\t' : s.p[i] == 0x7f)
-			return true;
-	return false;
-}
-
-static bool is_name(struct span s)
-{
-	for (size_t i = 0; i < s.n; i++)
-		if ((unsigned char)s.p[i] <= ' ' || (unsigned char)s.p[i] >= 0x7f ||
-		    strchr("()<>@,;:\\\"/[]?={}", s.p[i]))
-			return false;
-	return s.n > 0;
-}
-
 static bool read_length(Response *r, struct span value)
 {
-	int64_t n = 0;
-
-	for (size_t i = 0; i < value.n; i++) {
-		if (value.p[i] < '0' || value.p[i] > '9' || i == 18)
-			return false;
-		n = n * 10 + (value.p[i] - '0');
-	}
-	r->length = n;
-	return value.n > 0;
+	r->length = span_number(value);
+	return r->length >= 0;
 }
 
 /* Those that concern this connection are the server's to set. */
@@ -126,10 +102,10 @@ static bool is_ours(Response *r, struct span name, struct span value)
 
 static bool append_field(Response *r, struct span name, struct span value)
 {
-	if (!is_name(name) || has_controls(value)) {
+	if (!span_is_token(name) || span_has_controls(value)) {
 		PyErr_Format(PyExc_ValueError,
 			     "no header can be made of a name or value like this one's, from %.60s",
-			     is_name(name) ? name.p : "(no name)");
+			     span_is_token(name) ? name.p : "(no name)");
 		return false;
 	}
 	if (is_ours(r, name, value))
@@ -172,7 +148,7 @@ static bool append_status(Response *r, PyObject *status)
 	bool ok = latin1(status, "the status", &bytes, &s);
 
 	if (ok && (s.n < 4 || s.p[0] < '1' || s.p[0] > '5' || s.p[1] < '0' || s.p[1] > '9' || s.p[2] < '0' ||
-		   s.p[2] > '9' || s.p[3] != ' ' || has_controls(s))) {
+		   s.p[2] > '9' || s.p[3] != ' ' || span_has_controls(s))) {
 		PyErr_Format(PyExc_ValueError, "the status must be like '200 OK', not %R", status);
 		ok = false;
 	}

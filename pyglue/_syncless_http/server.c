@@ -191,7 +191,7 @@ static enum next serve_next(struct conn *c)
 	s->requests++;
 	if (status) {
 		s->errors++;
-		respond_status(c, status, false);
+		respond_status(c, status, h.is_head);
 		return LINGER;
 	}
 	c->begin += size;

@@ -4,11 +4,15 @@
 # timeout: 120
 """The HTTP server: requests as they should be, as they must not be, and what an application sees of them."""
 import unittest
+import warnings
 from wsgiref.validate import validator
 
 import http_case
 import support
 from http_case import HttpCase, request
+
+
+METHODS = 'GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'OPTIONS', 'TRACE', 'PATCH', 'FROB'
 
 
 def echo_environ(environ, start_response):
@@ -55,8 +59,15 @@ class Environ(HttpCase):
         self.assertEqual((found['HTTP_HOST'], found['PATH_INFO'], found['QUERY_STRING']),
                          ('other.example:81', '/path', 'q'))
 
-    def test_options_of_the_server(self):
-        self.assertEqual(self.environ('*', method='OPTIONS')['PATH_INFO'], '*')
+    def test_target_without_a_path(self):
+        for method, target, path in (('OPTIONS', '*', ''), ('OPTIONS', 'http://a', ''), ('GET', 'http://a', '/'),
+                                     ('GET', 'http://a?b', '/')):
+            found = self.environ(target, method=method)
+            self.assertEqual((found['PATH_INFO'], found['REQUEST_URI']), (path, target))
+
+    def test_method_is_any_token(self):
+        for method in 'FROB', 'get', 'PROPFIND', "!#$%&'*+-.^_`|~":
+            self.assertEqual(self.environ('/', method=method)['REQUEST_METHOD'], method)
 
     def test_no_variable_of_a_proxy(self):
         self.assertNotIn('HTTP_PROXY', self.environ('/', 'Proxy: http://evil.example/'))
@@ -72,13 +83,39 @@ class Environ(HttpCase):
                     self.assertEqual(found[f'HTTP_X_{k}_NAME'], f'v{k}')
 
     def test_wsgiref_finds_nothing_wrong(self):
+        """With requests of all kinds, and all ways to read a body."""
+        reads = {'read': lambda body: body.read(100), 'line': lambda body: body.readline(),
+                 'list': lambda body: body.readlines()[0], 'iter': lambda body: next(iter(body))}
+
         def application(environ, start_response):
-            body = environ['wsgi.input'].read(100)
-            start_response('200 OK', [('Content-Type', 'text/plain')])
+            body = reads[environ['QUERY_STRING'] or 'read'](environ['wsgi.input'])
+            environ['wsgi.errors'].write('')
+            start_response('200 OK', [('Content-Type', 'text/plain'), ('X-Own', 'x')])
             return [body or b'none']
         self.serve(validator(application))
-        self.assertEqual(self.ask('/x?y').body, b'none')
-        self.assertEqual(self.ask('/x', method='POST', body=b'some', version='1.0').body, b'some')
+        body = {'method': 'POST', 'body': b'some'}
+        with warnings.catch_warnings():
+            warnings.simplefilter('error')
+            warnings.filterwarnings('ignore', 'Unknown REQUEST_METHOD')
+            for words, more in (
+                    (('/x',), {}), (('/%ff%C3%A4/%2f?read',), {}), (('http://other.example',), {}),
+                    (('http://[::1]:80/a?read',), {}), (('*',), {'method': 'OPTIONS'}),
+                    (('/', 'Connection: close'), {}), (('/',), {'version': '1.0'}), (('/', 'Content-Type:'), {}),
+                    (('/', 'Content-Length: 0'), {}),
+                    (('/', 'A.b: c', 'A: \xe4', 'Proxy: x'), {}), (('/', 'Upgrade: h2c', 'Connection: upgrade'), {}),
+                    (('/', 'X-A: 1', 'X-A: 2', 'Cookie: a', 'Cookie: b'), {}), (('/', 'Content-Type: text/x'), body),
+                    (('/',), {**body, 'version': '1.0'}), *((('/?' + how,), body) for how in reads),
+                    *((('/',), {'method': method}) for method in METHODS)):
+                with self.subTest(words, **more):
+                    response = self.ask(*words, **more)
+                    self.assertEqual(response.status, 200)
+                    if more.get('method') != 'HEAD':
+                        self.assertEqual(response.body, more.get('body', b'none'))
+            for how in reads:
+                client = self.connect()
+                client.send(request('/?' + how, 'Transfer-Encoding: chunked', method='PUT')
+                            + b'4\r\nsome\r\n0\r\nA: b\r\n\r\n')
+                self.assertEqual(client.response().body, b'some')
 
 
 @unittest.skipUnless(support.GREEN, 'needs the preload')
@@ -193,6 +230,13 @@ BAD = [
     b'GET / HTTP/1.1\r\nHost: a b\r\n\r\n',
     b'GET / HTTP/1.1\r\nHost: a/b\r\n\r\n',
     b'GET / HTTP/1.1\r\nHost: user@a\r\n\r\n',
+    b'GET / HTTP/1.0\r\nHost: a/b\r\n\r\n',
+    b'GET / HTTP/1.1\r\nHost: a,b\r\n\r\n',
+    b'GET / HTTP/1.1\r\nHost: a:b\r\n\r\n',
+    b'GET / HTTP/1.1\r\nHost: :80\r\n\r\n',
+    b'GET / HTTP/1.1\r\nHost: [a]\r\n\r\n',
+    b'GET / HTTP/1.1\r\nHost: ::1\r\n\r\n',
+    b'GET / HTTP/1.1\r\nHost: a%zz\r\n\r\n',
     b'GET / HTTP/1.1\nHost: a\n\n',
     b'GET / HTTP/1.1\r\nHost: a\nX: y\r\n\r\n',
     b'GET / HTTP/1.1\r\nHost: a\rX: y\r\n\r\n',
@@ -215,6 +259,9 @@ BAD = [
     b'GET / HTTP/1.1 \r\nHost: a\r\n\r\n',
     b'GET / HTTP/1.1x\r\nHost: a\r\n\r\n',
     b'GET / http/1.1\r\nHost: a\r\n\r\n',
+    b'GET / Http/1.1\r\nHost: a\r\n\r\n',
+    b'GET / HTTP\\1.1\r\nHost: a\r\n\r\n',
+    b'GET /a\tb HTTP/1.1\r\nHost: a\r\n\r\n',
     b'GET / HTTP/1\r\nHost: a\r\n\r\n',
     b'GET / HTTP/11\r\nHost: a\r\n\r\n',
     b'GET /\r\nHost: a\r\n\r\n',
@@ -242,12 +289,16 @@ BAD = [
     b'POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 1\r\n\r\n0\r\n\r\n',
     b'POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
     b'POST / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
+    b'POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n',
+    b'POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked, gzip\r\n\r\n0\r\n\r\n',
+    b'POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n',
+    b'POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked,\r\n\r\n0\r\n\r\n',
+    b'POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding:\r\n\r\n0\r\n\r\n',
 ]
 REFUSED = [
-    (501, b'FROB / HTTP/1.1\r\nHost: a\r\n\r\n'),
     (501, b'CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n'),
     (501, b'POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n'),
-    (501, b'POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n'),
+    (505, b'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'),
     (505, b'GET / HTTP/2.0\r\nHost: a\r\n\r\n'),
     (417, b'POST / HTTP/1.1\r\nHost: a\r\nExpect: the unexpected\r\nContent-Length: 1\r\n\r\nx'),
     (431, b'GET / HTTP/1.1\r\nHost: a\r\n' + b'X: y\r\n' * 100 + b'\r\n'),
@@ -279,11 +330,16 @@ class Refused(HttpCase):
                 self.assert_refused(status, data)
         self.assertEqual(served, [])
 
+    def test_no_body_for_head(self):
+        self.serve()
+        self.assertTrue(self.raw(b'HEAD / HTTP/1.1\r\nA: b\r\n\r\n').endswith(b'\r\nConnection: close\r\n\r\n'))
+
     def test_what_is_allowed(self):
         self.serve()
         for data in (b'GET / HTTP/1.0\r\n\r\n', b'\r\n\r\nGET / HTTP/1.1\r\nHost:\r\n\r\n',
                      b'GET / HTTP/1.1\r\nhost:a\r\nX:\r\n\r\n', b'GET /{}|"<>\\^` HTTP/1.1\r\nHost: [::1]:80\r\n\r\n',
                      b"GET / HTTP/1.1\r\nHost: a\r\n!#$%&'*+-.^`|~09: y\r\n\r\n", b'GET /?%zz HTTP/1.1\r\nHost: a\r\n\r\n',
+                     b'GET / HTTP/1.1\r\nHost: a_b%20c:\r\n\r\n', b'GET /?%00 HTTP/1.1\r\nHost: a\r\n\r\n',
                      b'PROPFIND / HTTP/1.1\r\nHost: a\r\n\r\n', b'GET / HTTP/1.9\r\nHost: a\r\n\r\n'):
             with self.subTest(data):
                 client = self.connect()

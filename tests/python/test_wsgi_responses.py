@@ -227,7 +227,10 @@ class Connections(HttpCase):
         self.serve()
         for version, headers, kept in (('1.1', (), True), ('1.1', ('Connection: close',), False), ('1.0', (), False),
                                        ('1.0', ('Connection: Keep-Alive',), True),
-                                       ('1.1', ('Connection: x, Close',), False)):
+                                       ('1.1', ('Connection: x, Close',), False),
+                                       ('1.1', ('Connection: close', 'Connection: keep-alive'), False),
+                                       ('1.0', ('Connection: close, keep-alive',), False),
+                                       ('1.0', ('Connection: x,, keep-alive',), True)):
             client = self.connect()
             response = client.ask('/', *headers, version=version)
             self.assertEqual(response.get('Connection'),
