@@ -1,18 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The body of a request, and wsgi.input.  Chunks are taken apart here: http-parser, as it is packaged, does not
- * look at the CRLF behind a chunk, and two servers could disagree on where a request ends.  Trailers are
- * dropped.
- *
- * What goes wrong is an OSError for the application, and the connection's last request.
+ * The body of a request, and wsgi.input.  What goes wrong with it is an OSError for the application, and the
+ * connection's last request.
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include "http.h"
 
-#define READ_BYTES 16384  /* room for one read */
-#define LONGEST_LINE 4096 /* of a chunk's size, or of a trailer */
+#define READ_BYTES 16384 /* room for one read */
 
 static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
 
@@ -20,8 +16,14 @@ static bool fail(struct body *b, int status)
 {
 	b->error = status;
 	b->over = true;
-	b->conn->broken = b->conn->broken || status == 0;
 	return false;
+}
+
+/* There is nobody any more who could be told. */
+static bool fail_lost(struct body *b)
+{
+	b->conn->broken = true;
+	return fail(b, 400);
 }
 
 /* More into the connection's buffer; false: the body is over, with an error. */
@@ -30,96 +32,36 @@ static bool fill(struct body *b)
 	struct conn *c = b->conn;
 	ssize_t n;
 
-	if (b->wants_continue) {
+	if (b->wants_continue && !b->answered) {
 		struct iovec v = { (void *)go_on, sizeof(go_on) - 1 };
 
 		b->wants_continue = false;
 		if (!conn_write(c, &v, 1))
-			return fail(b, 0);
+			return fail_lost(b);
 	}
 	if (!conn_make_room(c, READ_BYTES))
 		return fail(b, 500);
 	n = conn_fill(c, clock_ns() + c->server->limits.body_ns);
 	if (n > 0)
 		return true;
-	return fail(b, n == -ETIMEDOUT ? 408 : n == 0 ? 400 : 0);
+	return n == -ETIMEDOUT ? fail(b, 408) : n == 0 ? fail(b, 400) : fail_lost(b);
 }
 
-/* The next line of a chunked body, without its CRLF; it stands in the buffer until the next fill(). */
-static bool take_line(struct body *b, struct span *line)
+/* Over a line between chunks, to the next one's bytes, to another line, or to the end. */
+static bool skip_line(struct body *b)
 {
 	struct conn *c = b->conn;
-	size_t looked = 0;
+	ssize_t n;
 
-	for (;;) {
-		const char *p = c->buf + c->begin, *lf = memchr(p + looked, '\n', c->end - c->begin - looked);
-
-		if (lf) {
-			if (lf == p || lf[-1] != '\r' || memchr(p, '\r', (size_t)(lf - p - 1)) ||
-			    memchr(p, '\0', (size_t)(lf - p)))
-				return fail(b, 400);
-			*line = (struct span){ p, (size_t)(lf - p - 1) };
-			c->begin += (size_t)(lf - p) + 1;
-			return true;
-		}
-		looked = c->end - c->begin;
-		if (looked > LONGEST_LINE)
-			return fail(b, 400);
+	while ((n = chunks_line(&b->chunks, c->buf + c->begin, c->end - c->begin)) == 0)
 		if (!fill(b))
 			return false;
-	}
-}
-
-/* size [; extension] */
-static int64_t read_size(struct span line)
-{
-	int64_t size = 0;
-	size_t i;
-
-	for (i = 0; i < line.n && hex_digit(line.p[i]) >= 0; i++) {
-		if (i == 15)
-			return -1;
-		size = size * 16 + hex_digit(line.p[i]);
-	}
-	if (i == 0 || (i < line.n && line.p[i] != ';'))
-		return -1;
-	return size;
-}
-
-static bool drop_trailers(struct body *b)
-{
-	int64_t room = b->conn->server->limits.head_bytes;
-	struct span line;
-
-	do {
-		if (!take_line(b, &line))
-			return false;
-		room -= (int64_t)line.n + 2;
-		if (room < 0)
-			return fail(b, 431);
-	} while (line.n);
-	b->over = true;
+	if (n < 0)
+		return fail(b, (int)-n);
+	c->begin += (size_t)n;
+	b->left = b->chunks.left;
+	b->over = b->chunks.next == CHUNKS_OVER;
 	return true;
-}
-
-/* To the next chunk's bytes, or to the end. */
-static bool begin_chunk(struct body *b)
-{
-	int64_t most = b->conn->server->limits.body_bytes;
-	struct span line;
-
-	if (b->in_chunks && (!take_line(b, &line) || (line.n && !fail(b, 400))))
-		return false;
-	if (!take_line(b, &line))
-		return false;
-	b->left = read_size(line);
-	if (b->left < 0)
-		return fail(b, 400);
-	if (b->left == 0)
-		return drop_trailers(b);
-	b->in_chunks = true;
-	b->total += b->left;
-	return b->total <= most || fail(b, 413);
 }
 
 /* The next bytes of the body, `most` at most, as they stand in the buffer until the next call.  False: it is
@@ -128,11 +70,10 @@ static bool take(struct body *b, size_t most, struct span *bytes)
 {
 	struct conn *c = b->conn;
 
-	if (b->over)
-		return false;
-	if (b->chunked && b->left == 0 && (!begin_chunk(b) || b->over))
-		return false;
-	if (c->begin == c->end && !fill(b))
+	while (b->chunked && !b->over && b->left == 0)
+		if (!skip_line(b))
+			return false;
+	if (b->over || (c->begin == c->end && !fill(b)))
 		return false;
 	bytes->p = c->buf + c->begin;
 	bytes->n = c->end - c->begin;
@@ -144,6 +85,12 @@ static bool take(struct body *b, size_t most, struct span *bytes)
 	b->left -= (int64_t)bytes->n;
 	b->over = !b->chunked && b->left == 0;
 	return true;
+}
+
+bool body_answered(struct body *b)
+{
+	b->answered = true;
+	return !b->wants_continue && (b->chunked || b->left <= b->conn->server->limits.discard_bytes);
 }
 
 bool body_discard(struct body *b)
@@ -223,7 +170,7 @@ static PyObject *raise_error(struct body *b)
 	const char *why =
 		b->error == 413	  ? "the request's body is longer than the server allows"
 		: b->error == 408 ? "the client has sent nothing for too long"
-		: b->error == 0
+		: b->conn->broken
 			? "the connection was lost"
 			: "the client has sent a broken body, or has closed the connection in the midst of it";
 
@@ -261,7 +208,7 @@ static PyObject *collect(Input *in, int64_t n, bool to_newline)
 		if (lf)
 			break;
 	}
-	if (b && b->over && b->error | (b->conn->broken && b->left))
+	if (b && b->error)
 		raise_error(b);
 	else
 		result = PyBytes_FromStringAndSize(g.p, (Py_ssize_t)g.n);

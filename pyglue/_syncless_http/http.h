@@ -8,6 +8,7 @@
  *   span.c     words and numbers
  *   head.c     a request's head: the only user of the parser, with our own strict rules on top
  *   conn.c     a connection's buffer, reads and writes, and their deadlines; stream.c: those over TLS
+ *   chunked.c  bodies in chunks
  *   body.c     a request's body, and wsgi.input
  *   environ.c  the dict
  *   response.c start_response(), heads, bodies; file.c: those that are files
@@ -138,16 +139,30 @@ int64_t stream_send_file(struct conn *c, int file, int64_t count);
 /* Says that no more is coming, unless an answer was broken off; from now on it is a plain connection. */
 void stream_end(struct conn *c);
 
+/* --- chunked.c */
+
+struct chunks {
+	int64_t most, trailer_room; /* of the body's bytes there may be; of its trailers' */
+	int64_t left;		    /* bytes of the body that come before the next line */
+	int64_t total, excess;	    /* of the body so far; what its chunks cost beyond a fair amount */
+	size_t looked;		    /* so much of the next line is known, and has no end */
+	enum { CHUNK_SIZE, CHUNK_END, CHUNK_TRAILER, CHUNKS_OVER } next; /* the next line is this one's */
+};
+
+/* Takes the next line, which begins at data; not to be called when chunks->next is CHUNKS_OVER.  How long it
+ * is, with its CRLF; 0: not all of it is there; negative: it breaks the rules, and deserves this status. */
+ssize_t chunks_line(struct chunks *k, const char *data, size_t n);
+
 /* --- body.c */
 
 struct body {
 	struct conn *conn;
-	int64_t left;		 /* of the body, or of the current chunk */
-	int64_t total;		 /* of a chunked one so far */
-	bool chunked, in_chunks; /* in_chunks: one has begun, so a CRLF is due before the next */
+	int64_t left; /* of the body, or of the current chunk */
+	bool chunked;
 	bool over;
-	bool wants_continue; /* 100 Continue is still to be said */
-	int error;	     /* status that the body deserves; 0: none */
+	bool wants_continue, answered; /* 100 Continue is still to be said; it is too late for it */
+	int error;		       /* status that the body deserves; 0: none */
+	struct chunks chunks;
 };
 
 extern PyTypeObject *input_type;
@@ -155,6 +170,9 @@ int input_init(PyObject *module);
 /* A wsgi.input; body may be NULL for none.  input_end(): the request is over, it is empty from now on. */
 PyObject *input_new(struct body *body);
 void input_end(PyObject *input);
+/* The answer's head goes out.  False: what is left of the body will not be read to its end, so it is the
+ * connection's last. */
+bool body_answered(struct body *b);
 /* Reads what the application has not, as far as the limits go.  True: the next request begins behind it. */
 bool body_discard(struct body *b);
 

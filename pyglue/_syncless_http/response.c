@@ -12,6 +12,7 @@
 
 typedef struct {
 	PyObject_HEAD struct conn *conn; /* NULL: the request is over */
+	struct body *body;		 /* of the request, as long as there is one */
 	char *head;
 	size_t size, room; /* of it */
 	int status;
@@ -238,7 +239,7 @@ static bool finish_head(Response *r, int64_t total)
 		stamp = (struct span){ s->stamp + s->date_at, s->stamp_size - s->date_at };
 	if (r->has_date)
 		stamp = (struct span){ s->stamp, r->has_server ? 0 : s->date_at };
-	r->keep_alive = r->keep_alive && !s->stopping;
+	r->keep_alive = body_answered(r->body) && r->keep_alive && !s->stopping;
 	r->is_sent = true;
 	return append(r, stamp.p, stamp.n) && append_text(r, !r->keep_alive  ? "Connection: close\r\n\r\n"
 							     : r->minor == 0 ? "Connection: keep-alive\r\n\r\n"
@@ -420,7 +421,7 @@ static bool send_file(Response *r, PyObject *wrapper)
 
 /* --- A request's answer. */
 
-static PyObject *response_new(struct conn *c, const struct head *h, bool keep_alive)
+static PyObject *response_new(struct conn *c, const struct head *h, struct body *body, bool keep_alive)
 {
 	Response *r = PyObject_New(Response, response_type);
 
@@ -428,6 +429,7 @@ static PyObject *response_new(struct conn *c, const struct head *h, bool keep_al
 		return NULL;
 	memset((char *)r + sizeof(PyObject), 0, sizeof(*r) - sizeof(PyObject));
 	r->conn = c;
+	r->body = body;
 	r->length = -1;
 	r->minor = h->minor;
 	r->is_head = h->is_head;
@@ -524,7 +526,7 @@ static bool answer_itself(Response *r)
 bool respond(struct conn *c, const struct head *h, PyObject *env, struct body *body, bool keep_alive,
 	     int *status)
 {
-	Response *r = (Response *)response_new(c, h, keep_alive);
+	Response *r = (Response *)response_new(c, h, body, keep_alive);
 	PyObject *result = r ? PyObject_CallFunctionObjArgs(c->server->app, env, (PyObject *)r, NULL) : NULL;
 	bool ok = false;
 

@@ -143,6 +143,7 @@ static enum next serve_request(struct conn *c, const struct head *h, int64_t beg
 		.over = !h->chunked && h->content_length <= 0,
 		.wants_continue =
 			h->expects_continue && (h->chunked || h->content_length > 0) && c->begin == c->end,
+		.chunks = { .most = s->limits.body_bytes, .trailer_room = s->limits.head_bytes },
 	};
 	PyObject *input = input_new(&body), *env = input ? environ_new(s, c, h, input) : NULL;
 	bool keep = h->keep_alive && !s->stopping && c->requests < s->limits.requests;

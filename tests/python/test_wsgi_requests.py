@@ -3,12 +3,15 @@
 # needs: greenlet
 # timeout: 120
 """The HTTP server: requests as they should be, as they must not be, and what an application sees of them."""
+import socket
+import struct
 import unittest
 import warnings
 from wsgiref.validate import validator
 
 import http_case
 import support
+from coroutines import coio
 from http_case import HttpCase, request
 
 
@@ -146,7 +149,9 @@ class Bodies(HttpCase):
         self.serve(application)
         for text in (b'x\r\n', b'\r\n', b'-1\r\n', b'0x3\r\nabc\r\n', b'3\nabc\r\n', b'3\r\nabcd\r\n', b'3\r\nabc\n0\r\n\r\n',
                      b'3\r\nabc\r\r\n', b'3 \r\nabc\r\n0\r\n\r\n', b'1000000000000000\r\n', b'3;\0\r\nabc\r\n0\r\n\r\n',
-                     b'3\r\nabc\r\n0\r\nA: b\n\r\n'):
+                     b'3\r\nabc\r\n0\r\nA: b\n\r\n', b'0\r\nno trailer\r\n\r\n', b'0\r\nA: b\r\n c\r\n\r\n',
+                     b'3;\x01\r\nabc\r\n0\r\n\r\n', b'3;' + b'x' * 5000 + b'\r\nabc\r\n0\r\n\r\n',
+                     (b'1;' + b'x' * 4000 + b'\r\ny\r\n') * 6 + b'0\r\n\r\n'):
             with self.subTest(text):
                 seen = self.raw(request('/', 'Transfer-Encoding: chunked', method='POST') + text
                                 + b'\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n')
@@ -196,6 +201,48 @@ class Bodies(HttpCase):
         client.send(request('/', 'Expect: 100-continue', 'Content-Length: 4', method='POST'))
         self.assertEqual(client.response().body, b'hello')
         self.assertEqual(client.rest(), b'')
+
+    def test_no_continue_within_an_answer(self):
+        """An application that has begun to answer when it reads: the client decides whether it sends the body."""
+        def application(environ, start_response):
+            write = start_response('200 OK', [('Content-Length', '7')])
+            write(b'abc')
+            write(environ['wsgi.input'].read())
+            return []
+        self.serve(application)
+        client = self.connect()
+        client.send(request('/', 'Expect: 100-continue', 'Content-Length: 4', method='POST'))
+        self.assertEqual(client._upto(b'\r\n\r\n').count(b'\r\nConnection: close'), 1)
+        self.assertEqual(client._exactly(3), b'abc')
+        client.send(b'body')
+        self.assertEqual(client.rest(), b'body')
+
+    def test_end_is_told_when_a_body_is_left(self):
+        self.serve(discard_bytes=1000)
+        for n, end in (1000, None), (1001, 'close'):
+            client = self.connect()
+            client.send(request('/', method='POST', body=b'x' * n))
+            self.assertEqual(client.response().get('Connection'), end)
+
+    def test_connection_is_lost_between_chunks(self):
+        """A body is not taken for whole."""
+        told, entered = [], coio.Event()
+
+        def application(environ, start_response):
+            entered.set()
+            try:
+                told.append(environ['wsgi.input'].read())
+            except OSError as error:
+                told.append(str(error))
+                raise
+        server = self.serve(application)
+        client = self.connect()
+        client.send(request('/', 'Transfer-Encoding: chunked', method='POST') + b'3\r\nabc\r\n')
+        entered.wait()
+        client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))
+        client.close()  # by a reset
+        support.wait_until(lambda: server.connections == 0)
+        self.assertEqual(told, ['the connection was lost'])
 
     def test_too_long(self):
         self.serve(echo_body, body_bytes=1000)
