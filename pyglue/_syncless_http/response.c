@@ -72,33 +72,49 @@ static bool latin1(PyObject *o, const char *what, PyObject **bytes, struct span 
 	return true;
 }
 
-static bool read_length(Response *r, struct span value)
+/* PEP 3333: what concerns the connection is the server's to say.  Connection and Keep-Alive, which many
+ * applications set, are dropped, and an application may ask for the connection's end; the others would change
+ * what its bytes mean.  A 426 is about Upgrade. */
+static bool is_dropped(Response *r, struct span name, struct span value)
 {
-	r->length = span_number(value);
-	return r->length >= 0;
+	if (name.n != 10 || (r->status == 426 && span_is(value, "upgrade")))
+		return false;
+	if (!span_is(name, "connection"))
+		return span_is(name, "keep-alive");
+	if (span_is(value, "close"))
+		r->keep_alive = false;
+	return true;
 }
 
-/* Those that concern this connection are the server's to set. */
-static bool is_ours(Response *r, struct span name, struct span value)
+static bool is_hop_by_hop(const Response *r, struct span name)
 {
 	switch (name.n) {
 	case 2:
 		return span_is(name, "te");
-	case 7: /* what a 426 is about */
-		return (span_is(name, "upgrade") && r->status != 426) || span_is(name, "trailer");
-	case 10:
-		if (r->status == 426 && span_is(value, "upgrade"))
-			return false;
-		if (!span_is(name, "connection"))
-			return span_is(name, "keep-alive");
-		if (span_is(value, "close"))
-			r->keep_alive = false;
-		return true;
+	case 7:
+		return span_is(name, "trailer") || (span_is(name, "upgrade") && r->status != 426);
+	case 8:
+		return span_is(name, "trailers");
 	case 17:
 		return span_is(name, "transfer-encoding");
+	case 18:
+		return span_is(name, "proxy-authenticate");
+	case 19:
+		return span_is(name, "proxy-authorization");
 	default:
 		return false;
 	}
+}
+
+static bool read_length(Response *r, struct span value)
+{
+	bool is_second = r->length >= 0;
+
+	r->length = span_number(value);
+	if (r->length >= 0 && !is_second)
+		return true;
+	PyErr_SetString(PyExc_ValueError, "Content-Length must be a number, and stand once");
+	return false;
 }
 
 static bool append_field(Response *r, struct span name, struct span value)
@@ -109,13 +125,17 @@ static bool append_field(Response *r, struct span name, struct span value)
 			     span_is_token(name) ? name.p : "(no name)");
 		return false;
 	}
-	if (is_ours(r, name, value))
+	if (is_dropped(r, name, value))
 		return true;
+	if (is_hop_by_hop(r, name)) {
+		PyErr_Format(PyExc_ValueError,
+			     "%s concerns the connection, which is the server's: leave this header out",
+			     name.p);
+		return false;
+	}
 	if (name.n == 14 && span_is(name, "content-length")) {
-		if (!read_length(r, value)) {
-			PyErr_SetString(PyExc_ValueError, "Content-Length must be a number");
+		if (!read_length(r, value))
 			return false;
-		}
 		if (r->no_body)
 			return true;
 	}
@@ -148,14 +168,15 @@ static bool append_status(Response *r, PyObject *status)
 	struct span s;
 	bool ok = latin1(status, "the status", &bytes, &s);
 
-	if (ok && (s.n < 4 || s.p[0] < '1' || s.p[0] > '5' || s.p[1] < '0' || s.p[1] > '9' || s.p[2] < '0' ||
+	/* One of 1xx is no answer yet. */
+	if (ok && (s.n < 4 || s.p[0] < '2' || s.p[0] > '5' || s.p[1] < '0' || s.p[1] > '9' || s.p[2] < '0' ||
 		   s.p[2] > '9' || s.p[3] != ' ' || span_has_controls(s))) {
 		PyErr_Format(PyExc_ValueError, "the status must be like '200 OK', not %R", status);
 		ok = false;
 	}
 	if (ok) {
 		r->status = (s.p[0] - '0') * 100 + (s.p[1] - '0') * 10 + (s.p[2] - '0');
-		r->no_body = r->status < 200 || r->status == 204 || r->status == 304;
+		r->no_body = r->status == 204 || r->status == 304;
 		ok = append_text(r, "HTTP/1.1 ") && append(r, s.p, s.n) && append(r, "\r\n", 2);
 	}
 	Py_XDECREF(bytes);
@@ -222,10 +243,10 @@ static bool finish_head(Response *r, int64_t total)
 	char line[64];
 
 	if (r->length < 0 && !r->no_body) {
-		if (total >= 0) {
+		if (total > 0 || (total == 0 && !r->is_head)) { /* to a HEAD, some return nothing */
 			snprintf(line, sizeof(line), "Content-Length: %lld\r\n", (long long)total);
 			r->length = total;
-		} else if (r->minor == 1) {
+		} else if (total < 0 && r->minor == 1) {
 			snprintf(line, sizeof(line), "Transfer-Encoding: chunked\r\n");
 			r->chunked = true;
 		} else {
@@ -362,6 +383,12 @@ static bool send_all(Response *r, PyObject *result)
 	}
 	if (lacks_start(r))
 		return false;
+	if (r->length >= 0 && total != r->length && !r->is_sent && !has_no_body(r)) {
+		PyErr_Format(PyExc_ValueError,
+			     "the application has returned %lld bytes, with a Content-Length of %lld",
+			     (long long)total, (long long)r->length);
+		return false;
+	}
 	if (count <= 1)
 		return send_piece(r, s.p, s.n, true);
 	if (r->length < 0 && !r->is_sent && !r->no_body) {
