@@ -22,7 +22,7 @@
 #     make cross      compiles everything for aarch64, and runs the C tests of it under qemu-user
 #     make pythons    the Python tests under each of PYTHONS; else python3.9 to python3.13 and the distribution's
 #     make check-http-load  the HTTP server under 10,000 clients that misbehave, and with 13,371 connections at once
-#     make fuzz       the resolver's parsers, and WebSocket's framing, with any bytes, FUZZ_SECONDS each (600)
+#     make fuzz       the parsers of the resolver and of HTTP, and WebSocket's framing, with any bytes, FUZZ_SECONDS each (600)
 #     make soak       a chaos load on the drivers under the preload, all of it checked, SOAK_SECONDS long (600)
 #     make suites     CPython's own test suites with and without the preload; those that have to do with waiting
 #     make suites-all     all of them (scripts/suites.txt), but GUIs and the network; takes an hour
@@ -73,8 +73,9 @@ TEST_SRC = $(filter-out $(TEST_SHARED_SRC),$(sort $(wildcard tests/calls/*.c tes
 TEST_SRC_CXX = $(if $(shell command -v $(CXX)),$(sort $(wildcard tests/calls/*.cpp tests/hazards/*.cpp)))
 TEST_PROGRAMS = $(patsubst %,$(BUILD)/%,$(basename $(TEST_SRC) $(TEST_SRC_CXX)))
 
-FUZZ_TARGETS = hosts conf answer frames
+FUZZ_TARGETS = hosts conf answer http_head http_chunked frames
 FUZZ_SRC = $(patsubst %,shim/core/%.c,hosts dnsconf dnsanswer found nssconf textfile)
+FUZZ_HTTP_SRC = $(patsubst %,pyglue/_syncless_http/%.c,head chunked span)
 FUZZ_CC = clang -std=gnu11 -D_GNU_SOURCE -O1 -g $(WARN) -Itests/fuzz -fno-omit-frame-pointer \
 	-fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined
 
@@ -344,7 +345,7 @@ $(BUILD)/tests/%.so: tests/%.c Makefile
 	@echo '  CC   $@'
 	$(Q)$(CC) $(TEST_CFLAGS) $(CFLAGS) -fPIC -shared -MMD -MP -MF $@.d $(LDFLAGS) -o $@ $<
 
-# Parsers of shim/core, under libFuzzer.
+# Parsers of shim/core and of the HTTP server, under libFuzzer.
 $(BUILD)/fuzz/%: tests/fuzz/%.c tests/fuzz/fuzz.h $(FUZZ_SRC) $(wildcard shim/core/*.h) Makefile
 	@mkdir -p $(@D)
 	@echo '  FUZZ $@'
@@ -355,6 +356,11 @@ $(BUILD)/fuzz/frames: tests/fuzz/frames.c tests/fuzz/fuzz.h pyglue/_syncless_ws/
 	@mkdir -p $(@D)
 	@echo '  FUZZ $@'
 	$(Q)$(FUZZ_CC) -Ipyglue/_syncless_ws -o $@ $< pyglue/_syncless_ws/frames.c -lwslay
+
+$(BUILD)/fuzz/http_%: tests/fuzz/http_%.c tests/fuzz/fuzz.h $(FUZZ_HTTP_SRC) pyglue/_syncless_http/http.h Makefile
+	@mkdir -p $(@D)
+	@echo '  FUZZ $@'
+	$(Q)$(FUZZ_CC) $(HTTP_CFLAGS) -Ipyglue/_syncless_http -I$(PYTHON_INCLUDE) -o $@ $< $(FUZZ_HTTP_SRC) $(HTTP_LIBS)
 
 # What runs before the sanitizer's runtime is up, and what that calls on its way.
 $(addprefix $(BUILD)/shim/,init.o core/libc.o core/loaded.o core/settings.o calls/dl.o): override SANITIZE =

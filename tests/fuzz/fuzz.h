@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What the fuzz targets share.  Each is a program of libFuzzer's: it feeds a parser of shim/core/ with bytes,
- * under AddressSanitizer and UBSan, and checks what must hold of any result.
+ * What the fuzz targets share.  Each is a program of libFuzzer's: it feeds a parser of shim/core/ or of
+ * pyglue/_syncless_http/ with bytes, under AddressSanitizer and UBSan, and checks what must hold of any result.
  */
 #ifndef TESTS_FUZZ_H
 #define TESTS_FUZZ_H

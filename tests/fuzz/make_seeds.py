@@ -1,16 +1,18 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Writes the fuzz targets' first inputs: the files and answers of the resolver's tests, and frames of WebSocket.
+"""Writes the fuzz targets' first inputs: what the tests of the resolver and of the HTTP server have, frames of WebSocket.
 
-    make_seeds.py FOLDER      FOLDER/hosts, FOLDER/conf, FOLDER/answer, FOLDER/frames
+    make_seeds.py FOLDER      FOLDER/hosts, conf, answer, http_head, http_chunked, frames
 """
 import os
 import struct
 import sys
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'resolver'))
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [os.path.join(HERE, '..', 'resolver'), os.path.join(HERE, '..', 'python')]
 sys.dont_write_bytecode = True
 import configs  # noqa: E402
+import http_attacks  # noqa: E402
 from dns_server import A, AAAA, PTR, Question, Server, wire_name  # noqa: E402
 from zone import make_zone  # noqa: E402
 
@@ -69,6 +71,17 @@ def frames_seeds():
         yield from (bytes([how]) + play for how in (0, 1, 7))
 
 
+def http_seeds():
+    """Those of http_head, and of http_chunked: what comes behind the heads."""
+    heads, bodies = set(), set()
+    for data in http_attacks.table():
+        head, end, body = data.partition(b'\r\n\r\n')
+        heads.add(b'\x3f' + head + end)
+        bodies.add(b'\x3f\0' + body)
+        bodies.add(b'\x03\3' + body)
+    return heads, bodies
+
+
 def main():
     folder = sys.argv[1]
     worlds = list(configs.all_configs())
@@ -77,6 +90,8 @@ def main():
     write(os.path.join(folder, 'conf'), set(conf_seeds(worlds)))
     write(os.path.join(folder, 'answer'), {seed for seed in answer_seeds() if len(seed) < 4096})
     write(os.path.join(folder, 'frames'), set(frames_seeds()))
+    for name, seeds in zip(('http_head', 'http_chunked'), http_seeds()):
+        write(os.path.join(folder, name), {seed for seed in seeds if len(seed) < 8192})
 
 
 if __name__ == '__main__':
