@@ -163,7 +163,7 @@ static enum next serve_request(struct conn *c, const struct head *h, int64_t beg
 		return CLOSE;
 	if (keep && body_discard(&body))
 		return REQUEST;
-	return body.over && !body.error && !c->is_taken ? CLOSE : LINGER;
+	return body.over && !body.error && !c->is_taken && c->begin == c->end ? CLOSE : LINGER;
 }
 
 static enum next serve_next(struct conn *c)

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Writes the fuzz targets' first inputs: what the tests of the resolver and of the HTTP server have, frames of WebSocket.
+"""Writes the fuzz targets' first inputs: what the tests of the resolver and of HTTP have, frames of WebSocket.
 
     make_seeds.py FOLDER      FOLDER/hosts, conf, answer, http_head, http_chunked, frames
 """

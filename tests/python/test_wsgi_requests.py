@@ -189,6 +189,14 @@ class Bodies(HttpCase):
         client.response()
         self.assertEqual(client.rest(), b'')
 
+    def test_what_comes_behind_the_last_request(self):
+        """It is read, and dropped: left unread it would make the end a reset, with which the answer could be lost."""
+        self.serve()
+        client = self.connect()
+        client.send(request('/', 'Connection: close') + b'x' * 100000)
+        self.assertEqual(client.response().body, b'hello')
+        self.assertEqual(client.sock.recv(1), b'')
+
     def test_continue(self):
         self.serve(echo_body)
         client = self.connect()
