@@ -35,13 +35,16 @@ import loopback  # noqa: E402
 import support  # noqa: E402
 import terminal  # noqa: E402
 
-# For the blocks that ask MariaDB: the address and the rights of the test's own server.
+# For the blocks that ask MariaDB: the address and the rights of the test's own server, and what is there at first.
 AS_APP = '''
 import MySQLdb
 def connect(real=MySQLdb.connect, **wanted):
     connected.append(wanted)
     given = dict(host={host!r}, port={port}, user={user!r}, passwd={password!r}, db={db!r})
-    return real(**{{**wanted, **given}})
+    connection = real(**{{**wanted, **given}})
+    for statement in {statements!r}:
+        connection.cursor().execute(statement)
+    return connection
 connected = []
 MySQLdb.connect = connect
 '''
@@ -117,19 +120,19 @@ class Docs(unittest.TestCase):
                 process.kill()
 
     @contextlib.contextmanager
-    def serving(self, block, port, more=''):
+    def serving(self, block, port):
         """A block that serves at this port, or rather at another, which is free: yields that one."""
         self.assertEqual(block.code.count(str(port)), 1, block.place)
         free = loopback.free_port()
-        with self.begun(block.code.replace(str(port), str(free)) + more) as process:
+        with self.begun(block.code.replace(str(port), str(free))) as process:
             loopback.await_port(free, process)
             yield free
 
-    def service(self, code):
-        """The code, which uses MySQLdb, with the test's server."""
-        if subprocess.run([PYTHON, '-c', 'import MySQLdb'], stderr=subprocess.DEVNULL).returncode:
-            self.skipTest('no MySQLdb')
-        return AS_APP.format(**support.service('MYSQL')) + re.sub(r'Timeout\(\d+\)', f'Timeout({HANG})', code)
+    def service(self, code, *statements):
+        """The code, which uses MySQLdb, with the test's server.  Each connection begins with the statements."""
+        self.needs('MySQLdb')
+        patient = re.sub(r'Timeout\(\d+\)', f'Timeout({HANG})', code)
+        return AS_APP.format(**support.service('MYSQL'), statements=statements) + patient
 
     def needs(self, module):
         if subprocess.run([PYTHON, '-c', f'import {module}'], stderr=subprocess.DEVNULL).returncode:
@@ -145,19 +148,9 @@ class Docs(unittest.TestCase):
         self.assertEqual(self.run_code(self.service(code)), '200\n')
 
     def run_tables(self, block):
-        code = self.service(block.code)
-        tables = '\n'.join(f'cursor.execute("CREATE TEMPORARY TABLE {name} SELECT {n} FROM seq_1_to_{n}")'
-                           for n, name in enumerate(('orders', 'items', 'clients'), 5))
-        made = f'''
-def with_tables(real=MySQLdb.connect, **wanted):
-    connection = real(**wanted)
-    with connection.cursor() as cursor:
-        {tables.replace(chr(10), chr(10) + ' ' * 8)}
-    return connection
-MySQLdb.connect = with_tables
-'''
-        head, connect, rest = code.partition('MySQLdb.connect = connect\n')
-        self.assertEqual(self.run_code(head + connect + made + rest), '[5, 6, 7]\n')
+        tables = [f'CREATE TEMPORARY TABLE {name} SELECT seq FROM seq_1_to_{n}'
+                  for n, name in enumerate(('orders', 'items', 'clients'), 5)]
+        self.assertEqual(self.run_code(self.service(block.code, *tables)), '[5, 6, 7]\n')
 
     def run_parser(self, block):
         with self.serving(block, 8080) as port, loopback.socket.create_connection(('127.0.0.1', port), HANG) as sock:
