@@ -198,6 +198,7 @@ class Console(unittest.TestCase):
     def test_names(self):
         self.open()
         self.say('import __console__; __console__.coio is coio', 'True\n')
+        self.say('[module.__name__ for module in (patch, wsgi, stackless, aio)]', r"'syncless\.wsgi'")
         self.say('help', 'Console examples:')
         self.say('help(coio.sleep)', 'Waits so many seconds')
         self.leave()

@@ -77,6 +77,8 @@ SHOWN = {
     'real greenlets':
         'test_greenlet_api.Greenlet.test_throw_goes_up_the_chain test_greenlet_api.Greenlet.test_parent '
         'test_greenlet_api.Greenlet.test_circular_references',
+    'no signal is taken by an import':
+        f'{HERE}.Importing.test_no_signal_is_taken',
     # The rest of the library.
     'queues: from both ends, blocking, in order':
         'test_util.Queue.test_truth test_util.Queue.test_both_ends '
@@ -172,6 +174,19 @@ class Contract(unittest.TestCase):
                           for test in case.body if isinstance(test, ast.FunctionDef)}
         for what, tests in SHOWN.items():
             self.assertLessEqual(set(tests.split()), known, what)
+
+
+class Importing(Coio):
+    def test_no_signal_is_taken(self):
+        """By an import and a first coroutine, which in 2010 took three."""
+        run = support.run_python('-c', f'''
+import signal, sys
+sys.path.insert(0, {os.path.join(support.ROOT, "pyglue")!r})
+before = {{number: signal.getsignal(number) for number in signal.Signals}}
+from syncless import console, coio, remote_console, util, wsgi
+coio.spawn(int).join()
+print([number for number, handler in before.items() if signal.getsignal(number) != handler])''')
+        self.assertEqual((run.stdout, run.stderr), ('[]\n', ''))
 
 
 class Scheduling(Coio):
