@@ -480,7 +480,7 @@ static bool close_result(PyObject *result)
 	PyObject *kind, *value, *trace, *done;
 	bool ok;
 
-	if (PyList_Check(result) || PyTuple_Check(result))
+	if (PyList_CheckExact(result) || PyTuple_CheckExact(result)) /* their subclasses may have one */
 		return true;
 	PyErr_Fetch(&kind, &value, &trace);
 	done = PyObject_HasAttrString(result, "close") ? PyObject_CallMethod(result, "close", NULL) : Py_None;
