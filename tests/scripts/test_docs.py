@@ -4,13 +4,13 @@
 # services: mariadb
 """The blocks of code in README.md and docs/: each is run under `syncless run`, and what it says is checked.
 
-A comment before a block tells how, and a block without one fails the test:
+A comment before a block of Python or of a terminal tells how, and one without it fails the test:
 
     <!-- prints: REGEX -->       run as it is; REGEX is all of its stdout, and it ends with 0
     <!-- run by: NAME -->        by the function run_NAME below, which has the server or the client that it needs
     <!-- not run: REASON -->
 
-So does a module of the package without a page that names it and has a block.
+What is in other languages is other tests' matter.  A module of the package without a page that names it and has a block fails the test, too.
 """
 import contextlib
 import http.client
@@ -29,6 +29,7 @@ BUILD = os.path.abspath(os.environ.get('BUILD') or os.path.join(ROOT, 'build'))
 PYTHON = os.environ.get('PYTHON') or '/usr/bin/python3'
 HANG = 60
 PACKAGE = os.path.join(ROOT, 'pyglue')
+LANGUAGES = '```python', '```console', '```'
 PROGRAMS = {'__main__', 'doctor', 'doctor_probe'}  # commands, see README.md
 sys.path[:0] = [os.path.join(ROOT, 'tests'), os.path.join(ROOT, 'tests', 'python')]
 import loopback  # noqa: E402
@@ -67,16 +68,17 @@ class Block:
 
 def blocks_of(page):
     """The fenced blocks of a page, each with the words of the comment before it."""
-    found, mark, begin = [], None, None
+    found, mark, begin, is_ours = [], None, None, False
     with open(os.path.join(ROOT, page)) as file:
         lines = file.read().split('\n')
     for number, line in enumerate(lines):
         if begin is not None and line == '```':
-            code = '\n'.join(lines[begin:number]) + '\n'
-            found.append(Block(page, len(found) + 1, begin, mark, code, ''.join(block.code for block in found)))
+            if is_ours:
+                code = '\n'.join(lines[begin:number]) + '\n'
+                found.append(Block(page, len(found) + 1, begin, mark, code, ''.join(block.code for block in found)))
             begin = mark = None
         elif begin is None and line.startswith('```'):
-            begin = number + 1
+            begin, is_ours = number + 1, line in LANGUAGES
         elif begin is None and line:
             comment = re.fullmatch(r'<!-- (prints|run by|not run): (.*?) ?-->', line)
             mark = comment and comment.groups()
