@@ -44,6 +44,8 @@ LONGEST_LINE = 1 << 20
 TOKEN_SECONDS = 10  # within which it must come
 RETRY_SECONDS = 1  # after an accept() that failed for want of something
 BACKLOG = 16
+ESTABLISHED = '01'  # in the kernel's table of TCP connections
+LOOKS = 5  # at it: it is read in pieces, and a row may be missed where others come and go in between
 
 
 class RemoteConsoleExit(Exception):
@@ -174,19 +176,26 @@ def _as_in_table(address, port):
     return ''.join(f'{int.from_bytes(word, sys.byteorder):08X}' for word in words) + f':{port:04X}'
 
 
-def HasTcpPeerUid(peer_name, uid):  # noqa: N802
+def HasTcpPeerUid(peer_name, uid, own_name=None):  # noqa: N802
     """Does the TCP socket that is bound to peer_name, an (address, port) of this machine, belong to the user uid (int)?
+
+    own_name    (address, port) of the other end; None: whatever it is connected to.  Connections to several
+                servers may share a port of theirs, and then are all looked at
 
     As the kernel's table of TCP connections has it, proc(5).  ValueError: the address is none of the loopback's.
     """
     address, port = peer_name[:2]
     if not _is_loopback(address):
         raise ValueError(f'whose {address}:{port} is can only be told of loopback addresses')
-    wanted = _as_in_table(address, port)
-    with open('/proc/net/tcp6' if ':' in address else '/proc/net/tcp') as table:
-        next(table)
-        rows = [line.split() for line in table]
-    return [int(row[7]) for row in rows if row[1] == wanted and row[3] == '01'] == [uid]
+    wanted, own = _as_in_table(address, port), own_name and _as_in_table(*own_name[:2])
+    for _ in range(LOOKS):
+        with open('/proc/net/tcp6' if ':' in address else '/proc/net/tcp') as table:
+            rows = [line.split() for line in table]
+        found = {int(row[7]) for row in rows
+                 if row[1] == wanted and row[3] == ESTABLISHED and (own is None or row[2] == own)}
+        if found:
+            return found == {uid}
+    return False
 
 
 def _sends_token(sock, token):
@@ -206,7 +215,7 @@ def _may_enter(sock, peer_name, do_check_uid, token):
     try:
         if sock.family == socket.AF_UNIX:
             return _peer_uid(sock) == os.geteuid()
-        if do_check_uid and not HasTcpPeerUid(peer_name, os.geteuid()):
+        if do_check_uid and not HasTcpPeerUid(peer_name, os.geteuid(), sock.getsockname()):
             return False
         return token is None or _sends_token(sock, token)
     except (OSError, ValueError):

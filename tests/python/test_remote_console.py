@@ -18,6 +18,9 @@ import unittest
 import support
 from terminal import Terminal
 
+sys.path.insert(0, os.path.join(support.ROOT, 'pyglue'))
+from syncless import remote_console  # noqa: E402
+
 PACKAGE = os.path.join(support.ROOT, 'pyglue')
 BUILD = os.path.dirname(support.PRELOAD.split(':')[0])
 NOBODY = 65534
@@ -149,7 +152,7 @@ class RemoteConsole(unittest.TestCase):
 
     def as_nobody(self, code, *arguments):
         """Runs code as another user; what it prints.  The modules are loaded before, from where he may not read."""
-        modules = 'contextlib, errno, os, runpy, select, socket, stat, sys, time'
+        modules = 'contextlib, errno, os, select, socket, stat, sys, time'
         run = subprocess.run([sys.executable, '-c', f'import {modules}\n'
                               f'os.setgroups([]); os.setgid({NOBODY}); os.setuid({NOBODY})\n' + code,
                               *map(str, arguments)], env=support.plain_env(), stdout=subprocess.PIPE,
@@ -181,6 +184,28 @@ except ConnectionResetError:
     def test_tcp(self):
         address = self.serve_tcp()
         self.assertEqual(self.ask(self.enter(address), '6 * 7'), '42\n')
+
+    @unittest.skipUnless(os.geteuid() == 0, 'only root can be somebody else')
+    def test_port_that_connections_share(self):
+        """It is the end of one of this user's and of one of another's; each end of the server's is told apart."""
+        with socket.create_server(('127.0.0.1', 0)) as one, socket.create_server(('127.0.0.1', 0)) as two:
+            clients = []
+            for listener, uid in (one, os.geteuid()), (two, NOBODY):
+                sock = socket.socket()
+                self.addCleanup(sock.close)
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                sock.bind(clients[0].getsockname() if clients else ('127.0.0.1', 0))
+                os.fchown(sock.fileno(), uid, -1)
+                sock.connect(listener.getsockname())
+                clients.append(sock)
+            peer = clients[0].getsockname()
+            self.assertTrue(remote_console.HasTcpPeerUid(peer, os.geteuid(), one.getsockname()))
+            self.assertFalse(remote_console.HasTcpPeerUid(peer, os.geteuid(), two.getsockname()))
+            self.assertTrue(remote_console.HasTcpPeerUid(peer, NOBODY, two.getsockname()))
+            self.assertFalse(remote_console.HasTcpPeerUid(peer, os.geteuid()))
+        self.assertFalse(remote_console.HasTcpPeerUid(('127.0.0.1', 1), os.geteuid()))
+        with self.assertRaises(ValueError):
+            remote_console.HasTcpPeerUid(('192.0.2.1', 1), os.geteuid())
 
     def test_token(self):
         address = self.serve_tcp('a secret')
@@ -303,8 +328,7 @@ except ConnectionResetError:
     def test_client_of_another_user(self):
         self.run_target('remote_console.start()')
         client = shutil.copy(os.path.join(PACKAGE, 'syncless', 'backdoor_client.py'), os.path.dirname(self.folder))
-        seen = self.as_nobody('sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0], run_name="__main__")',
-                              client, f'pid:{self.target.pid}')
+        seen = self.as_nobody('del sys.argv[0]; exec(open(sys.argv[0]).read())', client, f'pid:{self.target.pid}')
         self.assertEqual(seen, f'syncless: process {self.target.pid} belongs to user 0; only that one may attach\n')
 
     def test_client_usage(self):
