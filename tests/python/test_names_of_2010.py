@@ -86,6 +86,7 @@ KEPT = {
         RemoteConsoleExit  HasTcpPeerUid(0, 0)  SilentConsoleListener()  ConsoleSignalHandler(10)''',
     'backdoor_client': "ReadBuffer  BackdoorClient(0)  CopyBetweenSocketAndStdinAndStdout(0)",
     'wsgi': '''
+        SslUpgrader({}, False)  SslUpgrader.__call__(0, 0, {}, False)
         RunHttpServer(0, server_address=None, listen_queue_size=100)  CanBeCherryPyApp(0)
         WsgiListener(0, 0, upgrade_ssl_callback=None)  BaseHttpWsgiWrapper(0)
         simple(server_port=8080, function=None, server_host='0.0.0.0')  HttpRequestFromEnv(0, connection=None)

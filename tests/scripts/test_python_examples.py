@@ -290,6 +290,30 @@ class Servers(unittest.TestCase):
                     both.write(part.read())
         return pem, os.path.join(self.folder, 'cert.pem')
 
+    def test_demo(self):
+        pem, cert = self.certificate()
+
+        def hello(scheme, port):
+            context = ssl.create_default_context(cafile=cert) if scheme == 'https' else None
+            with urllib.request.urlopen(f'{scheme}://localhost:{port}/', timeout=HANG, context=context) as page:
+                return page.read()
+        for flags, schemes in ([], ['http', 'https']), (['-s'], ['https']), (['-h'], ['http']):
+            with Example('demo.py', *flags, '0', pem, '1000') as example:
+                port = example.port()
+                self.assertEqual(example.line(), 'Whose address?')
+                for scheme in 'http', 'https':
+                    if scheme in schemes:
+                        self.assertEqual(hello(scheme, port), f'Hello by {scheme}!\n'.encode())
+                    else:
+                        self.assertRaises(OSError, hello, scheme, port)
+                self.assertEqual(example.end('localhost\n')[0], '127.0.0.1\nWhose address?\n')
+        with Example('demo.py', '0', pem, '0.01') as example:
+            self.assertEqual([example.line() for _ in range(4)][1:], ['Whose address?'] + ['Are you still there?'] * 2)
+            example.say('127.0.0.1\n')
+            while example.line() != '127.0.0.1':
+                pass
+            example.end()
+
     def test_client_certificate(self):
         pem, cert = self.certificate()
         with open(cert) as file:
