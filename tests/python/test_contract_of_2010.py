@@ -19,7 +19,7 @@ import unittest
 
 import support
 from coroutines import Coio, coio, until
-from http_case import HttpCase, request
+from http_case import HttpCase, hello, request
 
 from syncless import stackless, wsgi
 from syncless.coio import _dns
@@ -262,6 +262,22 @@ class Http(HttpCase):
             wsgi.WsgiErrorsStream.writelines(['one\n', 'two'])
             wsgi.WsgiErrorsStream.flush()
         self.assertEqual([record.getMessage() for record in logged.records], ['one', 'two'])
+
+    def test_worker(self):
+        """It serves a connection of another listener."""
+        with socket.create_server(('127.0.0.1', 0)) as listener:
+            self.address = listener.getsockname()
+            for do_multirequest in True, False:
+                client = self.connect()
+                sock, peer = listener.accept()
+                worker = coio.spawn(wsgi.WsgiWorker, sock, peer, hello, {'added': 'x'}, None, do_multirequest)
+                self.assertEqual(client.ask().body, b'hello')
+                if do_multirequest:
+                    self.assertEqual(client.ask('/', 'Connection: close').body, b'hello')
+                worker.get(support.HANG)
+                self.assertEqual(sock.fileno() < 0, do_multirequest)
+                sock.close()
+                self.assertEqual(client.rest(), b'')
 
     def test_what_a_client_may_send(self):
         """A body that nobody reads is no request, also in chunks; one of a negative length is none."""

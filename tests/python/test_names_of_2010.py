@@ -87,6 +87,7 @@ KEPT = {
     'backdoor_client': "ReadBuffer  BackdoorClient(0)  CopyBetweenSocketAndStdinAndStdout(0)",
     'wsgi': '''
         SslUpgrader({}, False)  SslUpgrader.__call__(0, 0, {}, False)
+        WsgiWorker(0, ('', 1), 0, {}, '', do_multirequest=True, upgrade_ssl_callback=None)
         RunHttpServer(0, server_address=None, listen_queue_size=100)  CanBeCherryPyApp(0)
         WsgiListener(0, 0, upgrade_ssl_callback=None)  BaseHttpWsgiWrapper(0)
         simple(server_port=8080, function=None, server_host='0.0.0.0')  HttpRequestFromEnv(0, connection=None)
@@ -116,7 +117,7 @@ GONE = {
     'console': dict.fromkeys(('NewReadLine', 'BlockingWriteAll', 'GetPromptWidth', 'WritePromptToNextLine'),
                              r'input\(\)'),
     'wsgi': {'SendWildcardPolicyFile': 'Access-Control', 'IsWebSocketResponse': 'WebSocket',
-             'GetWebSocketKey': 'WebSocket', 'WsgiWorker': 'HttpServer', 'CherryPyWsgiListener': 'RunHttpServer',
+             'GetWebSocketKey': 'WebSocket', 'CherryPyWsgiListener': 'RunHttpServer',
              **dict.fromkeys(('FakeSocket', 'ConsumerWorker', 'PrependIterator', 'ReportAppException',
                               'ConstantReadLineInputStream'), 'HttpServer')},
     'fast_mysql': {'geventmysql': 'MySQLdb.*syncless run'},

@@ -24,7 +24,7 @@ from ._apps import BaseHttpWsgiWrapper, CanBeCherryPyApp, Simple, application_of
 from . import _log, _names  # noqa: F401
 from ._names import (HTTP_1_1_METHODS, HTTP_REQUEST_METHODS_WITH_BODY, HTTP_VERSIONS, GetHttpDate, HttpRequestFromEnv,
                      PopulateDefaultWsgiEnv, RespondWithBad, WsgiErrorsStream, WsgiReadError,
-                     WsgiResponseBodyTooLongError, WsgiResponseSyntaxError, WsgiWriteError)
+                     WsgiResponseBodyTooLongError, WsgiResponseSyntaxError, WsgiWorker, WsgiWriteError)
 from ._server import HttpServer, Limits
 from ._tls import SslUpgrader, Tls
 
@@ -32,7 +32,7 @@ __all__ = ['BaseHttpWsgiWrapper', 'CanBeCherryPyApp', 'HttpServer', 'Limits', 'R
            'WsgiListener', 'listen', 'simple']
 __all__ += ['GetHttpDate', 'HTTP_1_1_METHODS', 'HTTP_REQUEST_METHODS_WITH_BODY', 'HTTP_VERSIONS', 'HttpRequestFromEnv',
             'PopulateDefaultWsgiEnv', 'RespondWithBad', 'WsgiErrorsStream', 'WsgiReadError',
-            'WsgiResponseBodyTooLongError', 'WsgiResponseSyntaxError', 'WsgiWriteError']  # names of 2010
+            'WsgiResponseBodyTooLongError', 'WsgiResponseSyntaxError', 'WsgiWorker', 'WsgiWriteError']  # names of 2010
 
 
 def __getattr__(name):

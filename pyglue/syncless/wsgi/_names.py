@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Names of 2010 that the server itself does not need."""
 import email.utils
+import errno
 import importlib
 import logging
 import types
 
+from .. import coio
 from .._gone import look_up
 from ._apps import _rebuild_head
 from ._server import HttpServer
@@ -22,7 +24,6 @@ _INNER = 'it was an inner part; HttpServer serves any socket that listens'
 GONE = {
     'SendWildcardPolicyFile': 'it was for Flash; use the header Access-Control-Allow-Origin',
     **dict.fromkeys(('IsWebSocketResponse', 'GetWebSocketKey'), 'it was for drafts of 2010; use WebSocket, RFC 6455'),
-    'WsgiWorker': 'use HttpServer, which serves each connection of a socket that listens',
     'CherryPyWsgiListener': 'use RunHttpServer() or HttpServer; CherryPy\'s own server works as well',
     **dict.fromkeys(('ConsumerWorker', 'PrependIterator', 'ReportAppException', 'ConstantReadLineInputStream'), _INNER),
 }
@@ -44,6 +45,44 @@ def PopulateDefaultWsgiEnv(env, server_socket):  # noqa: N802
         address = server_socket
         server_socket = types.SimpleNamespace(getsockname=lambda: address)
     env.update(HttpServer._base_environ(types.SimpleNamespace(listener=server_socket)))
+
+
+class _OneConnection:
+    """In a listener's place: accepts one connection, and when that has ended stops the server."""
+
+    def __init__(self, sock, peer_name):
+        self.getsockname = sock.getsockname
+        self.accepted = [(sock, peer_name)]
+        self.server = None
+
+    def accept(self):
+        if self.accepted:
+            return self.accepted.pop()
+        while self.server.connections:
+            coio.sleep(0.01)
+        self.server.stop()
+        raise OSError(errno.EINVAL, 'there was one connection')
+
+    def close(self):
+        pass
+
+
+def WsgiWorker(sock, peer_name, wsgi_application, default_env=None, date=None, do_multirequest=True,  # noqa: N802
+               upgrade_ssl_callback=None):
+    """Serves a connection that a listener of one's own has accepted, until it ends.
+
+    sock            the socket, which is closed at the end
+    peer_name       what accept() has returned besides
+    default_env     more names for every environ (dict)
+    date            means nothing
+    do_multirequest False: answers one request, and leaves sock open
+    upgrade_ssl_callback    that of HttpServer
+    """
+    listener = _OneConnection(sock if do_multirequest else sock.dup(), peer_name)
+    limits = {} if do_multirequest else {'requests': 1}
+    listener.server = HttpServer(wsgi_application, listener, environ=default_env,
+                                 upgrade_ssl_callback=upgrade_ssl_callback, **limits)
+    listener.server.serve()
 
 
 def RespondWithBad(status, date, server_software, sockfile, reason):  # noqa: N802
