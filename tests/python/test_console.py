@@ -25,7 +25,7 @@ PROMPT = r'>>> $'
 
 
 def environment(**extra):
-    return support.same_env(PYTHONPATH=PACKAGE, TERM='xterm', PAGER='cat', **extra)
+    return support.same_env(PYTHONPATH=PACKAGE, TERM='xterm', PAGER='cat', PYTHON_COLORS='0', **extra)
 
 
 @unittest.skipUnless(support.GREEN, 'needs the preload')

@@ -54,7 +54,7 @@ MySQLdb.connect = connect
 def environment(**extra):
     env = {key: value for key, value in os.environ.items()
            if key not in ('LD_PRELOAD', 'GLIBC_TUNABLES') and (key == 'SYNCLESS' or not key.startswith('SYNCLESS'))}
-    return {**env, 'PYTHONPATH': PACKAGE, 'TERM': 'xterm', **extra}
+    return {**env, 'PYTHONPATH': PACKAGE, 'TERM': 'xterm', 'PYTHON_COLORS': '0', **extra}
 
 
 class Block:
