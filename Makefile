@@ -20,7 +20,7 @@
 #     make check-surface  what the client libraries import and can wait is in the table; installs some fifty of them
 #     make check-model    the model of the hand-off (tests/model), by spin, which scripts/setup model installs
 #     make cross      compiles everything for aarch64, and runs the C tests of it under qemu-user
-#     make pythons    the Python tests under each of PYTHONS; else python3.9 to python3.13 and the distribution's
+#     make pythons    the Python tests under each of PYTHONS; else python3.9 to python3.14 and the distribution's
 #     make check-http-load  the HTTP server under 10,000 clients that misbehave, and with 13,371 connections at once
 #     make fuzz       the parsers of the resolver and of HTTP, and WebSocket's framing, with any bytes, FUZZ_SECONDS each (600)
 #     make soak       a chaos load on the drivers under the preload, all of it checked, SOAK_SECONDS long (600)
