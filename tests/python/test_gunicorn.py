@@ -313,7 +313,7 @@ class Refusals(Gunicorn):
             '`syncless run gunicorn ...`, or by `python3 -m syncless run gunicorn ...`'])
 
     def test_what_it_cannot_follow(self):
-        status, text = self.ended(self.gunicorn('--proxy-protocol'))
+        status, text = self.ended(self.gunicorn('--proxy-protocol', '--workers=1'))  # from 24.1 on it takes a value
         self.assertEqual(status, 1, text)
         self.assertIn('Error: syncless.gunicorn.Worker does not speak the PROXY protocol: leave', text)
 
