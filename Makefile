@@ -6,6 +6,7 @@
 #     make run        installs what is missing, builds, and shows one threaded program both ways
 #     make test       installs what is missing, builds, and runs all tests
 #     make bench      installs what is missing, builds, and measures (docs/bench.md)
+#     make bench-http     the same of the HTTP server beside gevent's, gunicorn, bjoern, granian, meinheld and Go's
 #     make install    into PREFIX, below DESTDIR; the Python package into PYTHONDIR.  make uninstall
 #
 #     make check      the C tests and the checks of the object alone
@@ -122,6 +123,11 @@ bench:
 	scripts/setup bench
 	$(MAKE) all
 	scripts/bench/run $(BENCHFLAGS)
+
+bench-http:
+	scripts/setup bench-http
+	$(MAKE) all
+	scripts/bench/run wsgi $(BENCHFLAGS)
 
 pythons:
 	scripts/setup test
@@ -367,6 +373,6 @@ $(addprefix $(BUILD)/shim/,init.o core/libc.o core/loaded.o core/settings.o call
 
 -include $(SHIM_OBJ:.o=.d) $(GLUE_OBJ:.o=.d) $(TEST_PROGRAMS:=.d) $(TEST_SHARED:=.d)
 
-.PHONY: all run test check bench pythons cross suites suites-all client-suites fuzz soak deps install uninstall clean \
+.PHONY: all run test check bench bench-http pythons cross suites suites-all client-suites fuzz soak deps install uninstall clean \
 	check-asan check-backends check-ucontext check-handoff check-faults check-websocket check-http-load check-mixes check-clang check-model check-surface \
 	check-fresh objects programs

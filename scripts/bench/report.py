@@ -49,14 +49,14 @@ class Report:
             rest = (cell.rjust(width) for cell, width in zip(row[1:], widths[1:]))
             self.say('  ' + '  '.join([first, *rest]))
 
-    def goal(self, what, value, limit, digits=2):
+    def goal(self, what, value, limit, digits=2, at_least=False):
         if value is None:
             outcome = 'not here'
         else:
-            outcome = 'ok' if value <= limit else 'MISSED'
+            outcome = 'ok' if (value >= limit if at_least else value <= limit) else 'MISSED'
         self.tree['goals'].append(
-            {'what': what, 'value': value, 'limit': limit, 'outcome': outcome})
-        self.say(f'  goal: {what} {number(value, digits)} <= {limit:g}: {outcome}')
+            {'what': what, 'value': value, 'limit': limit, 'at_least': at_least, 'outcome': outcome})
+        self.say(f'  goal: {what} {number(value, digits)} {">=" if at_least else "<="} {limit:g}: {outcome}')
 
     def fault(self, text):
         self.tree['faults'].append(text)
