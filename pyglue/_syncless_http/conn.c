@@ -4,6 +4,7 @@
  * often the deadline is looked at, so a deadline costs no system call.
  */
 #include <errno.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/sendfile.h>
@@ -12,6 +13,7 @@
 #include "http.h"
 
 #define PIECE (1 << 20) /* of a file, between two looks at the clock */
+#define HELD_MOST 8192
 
 int64_t clock_ns(void)
 {
@@ -67,10 +69,13 @@ ssize_t conn_fill(struct conn *c, int64_t deadline)
 {
 	if (UNLIKELY(c->stream != NULL))
 		return stream_fill(c, deadline);
+	if (c->nheld && !conn_flush(c))
+		return -EPIPE;
 	for (;;) {
 		ssize_t n = recv(c->fd, c->buf + c->end, c->room - c->end, 0);
 		int r;
 
+		c->is_drained = n < (ssize_t)(c->room - c->end);
 		if (LIKELY(n > 0))
 			c->end += (size_t)n;
 		if (LIKELY(n >= 0))
@@ -103,7 +108,7 @@ bool conn_give_up(struct conn *c, int err)
 	return false;
 }
 
-bool conn_write(struct conn *c, struct iovec *v, int count)
+static bool write_now(struct conn *c, struct iovec *v, int count)
 {
 	int64_t deadline = 0;
 	int r;
@@ -130,6 +135,80 @@ bool conn_write(struct conn *c, struct iovec *v, int count)
 	return true;
 }
 
+/* --- What is held.  Who serves the connection takes it all before it writes, and another worker only finds it between
+ * two of its writes.  Any call may let others run before it begins, so that worker says that it is at it. */
+
+static bool hold(struct conn *c, const struct iovec *v, int count)
+{
+	size_t n = 0;
+
+	for (int i = 0; i < count; i++)
+		n += v[i].iov_len;
+	if (c->broken || n > HELD_MOST - c->nheld || (!c->held && !(c->held = malloc(HELD_MOST))))
+		return false;
+	if (!c->nheld)
+		c->server->nholding++;
+	for (int i = 0; i < count; i++) {
+		memcpy(c->held + c->nheld, v[i].iov_base, v[i].iov_len);
+		c->nheld += v[i].iov_len;
+	}
+	return true;
+}
+
+static size_t take_held(struct conn *c)
+{
+	size_t n = c->nheld;
+
+	if (n)
+		c->server->nholding--;
+	c->nheld = 0;
+	return n;
+}
+
+bool conn_flush(struct conn *c)
+{
+	struct iovec v;
+
+	while (UNLIKELY(c->is_being_flushed))
+		sched_yield();
+	v = (struct iovec){ c->held, take_held(c) };
+	return v.iov_len ? write_now(c, &v, 1) : !c->broken;
+}
+
+void conn_flush_now(struct conn *c)
+{
+	ssize_t n;
+
+	c->is_being_flushed = true;
+	n = send(c->fd, c->held, c->nheld, MSG_NOSIGNAL | MSG_DONTWAIT);
+	c->is_being_flushed = false;
+	if (n < 0 && errno != EAGAIN && errno != EINTR)
+		c->broken = true;
+	if (n == (ssize_t)c->nheld || c->broken) {
+		take_held(c);
+	} else if (n > 0) {
+		c->nheld -= (size_t)n;
+		memmove(c->held, c->held + n, c->nheld);
+	}
+}
+
+bool conn_write(struct conn *c, struct iovec *v, int count)
+{
+	return (!c->nheld || conn_flush(c)) && write_now(c, v, count);
+}
+
+bool conn_write_last(struct conn *c, struct iovec *v, int count)
+{
+	bool is_followed = c->begin != c->end && c->server->follow != Py_None && !c->stream;
+
+	if ((!is_followed && !c->nheld) || !hold(c, v, count))
+		return conn_write(c, v, count);
+	if (!is_followed)
+		return conn_flush(c);
+	call_follower(c->server);
+	return true;
+}
+
 int64_t conn_send_file(struct conn *c, int file, int64_t count)
 {
 	int64_t sent = 0, deadline = 0;
@@ -137,6 +216,8 @@ int64_t conn_send_file(struct conn *c, int file, int64_t count)
 
 	if (UNLIKELY(c->stream != NULL))
 		return stream_send_file(c, file, count);
+	if (c->nheld)
+		conn_flush(c);
 	while (sent < count && !c->broken) {
 		size_t piece = count - sent < PIECE ? (size_t)(count - sent) : PIECE;
 		ssize_t n = sendfile(c->fd, file, NULL, piece);

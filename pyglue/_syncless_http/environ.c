@@ -10,6 +10,7 @@
 #define KEYS 512      /* a power of two */
 #define MOST_KEPT 384 /* what clients make up is not kept for ever */
 #define LONGEST_KEPT 40
+#define ROOM 8 /* CPython copies a dict as it stands if at most a third of it was deleted */
 
 static PyObject *method_key, *path_key, *query_key, *uri_key, *protocol_key, *type_key, *length_key, *input_key,
 	*addr_key, *port_key, *host_key, *cookie_key, *get, *post, *protocols[2];
@@ -164,6 +165,34 @@ static PyObject *method_name(struct span method)
 		return text(method);
 	Py_INCREF(o);
 	return o;
+}
+
+/* Makes place: in what PyDict_Copy() makes of it, so many more keys come in without another allocation. */
+static bool make_room(PyObject *dict)
+{
+	char name[32];
+
+	for (int i = 0; i < 2 * ROOM; i++) {
+		snprintf(name, sizeof(name), "room %d", i % ROOM);
+		if (i < ROOM && PyDict_SetItemString(dict, name, Py_None) < 0)
+			return false;
+		if (i >= ROOM && PyDict_DelItemString(dict, name) < 0)
+			return false;
+	}
+	return true;
+}
+
+PyObject *environ_template(PyObject *base)
+{
+	PyObject *const each[] = { method_key, path_key, uri_key, protocol_key, input_key };
+	PyObject *env = PyDict_Copy(base);
+	bool ok = env != NULL;
+
+	for (size_t i = 0; ok && i < sizeof(each) / sizeof(*each); i++)
+		ok = PyDict_SetItem(env, each[i], Py_None) == 0;
+	if (!ok || !make_room(env))
+		Py_CLEAR(env);
+	return env;
 }
 
 PyObject *environ_new(struct server *s, const struct conn *c, const struct head *h, PyObject *input)

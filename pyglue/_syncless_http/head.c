@@ -340,7 +340,7 @@ static bool is_first_line(const struct head *h)
 	       version[9] == '\r';
 }
 
-int head_parse(struct head *h, const char *data, size_t n, int most_fields)
+int head_parse(struct head *h, struct field *fields, const char *data, size_t n, int most_fields)
 {
 	const char *space;
 	int status;
@@ -351,6 +351,7 @@ int head_parse(struct head *h, const char *data, size_t n, int most_fields)
 	h->method = (struct span){ data, space ? (size_t)(space - data) : 0 };
 	if (!span_is_token(h->method))
 		return 400;
+	h->fields = fields;
 	h->nfields = 0;
 	h->content_length = -1;
 	h->target = h->authority = h->host = h->content_type = (struct span){ NULL, 0 };

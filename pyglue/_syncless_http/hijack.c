@@ -53,6 +53,7 @@ static PyObject *take(PyObject *self, PyObject *args, PyObject *kwargs)
 						  : "when an answer has begun"),
 		       NULL;
 	t->is_taken = t->conn->is_taken = true;
+	workers_leave(t->conn);
 	Py_INCREF(on_stop);
 	Py_INCREF(on_end);
 	t->on_stop = on_stop;

@@ -13,6 +13,7 @@
  *   environ.c  the dict
  *   response.c start_response(), heads, bodies; file.c: those that are files
  *   hijack.c   connections that an application takes over, for WebSocket say
+ *   workers.c  connections at rest, and who serves those that ask something
  *   server.c   the module, the Server type, a connection's requests one after the other
  *
  * Built for the limited API of 3.9, as pyglue/_syncless is.  Nothing here lives on a C stack that others point
@@ -26,6 +27,7 @@
 #include <Python.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/epoll.h>
 #include <sys/types.h>
 #include <sys/uio.h>
 
@@ -60,7 +62,7 @@ struct head {
 	struct span path;      /* "/" if there is none, a literal then, but for OPTIONS; empty for `*` */
 	struct span authority; /* of an absolute target; p is NULL otherwise */
 	struct span host, content_type;
-	struct field fields[MAX_FIELDS];
+	struct field *fields; /* nfields of them; NULL once the environ is made */
 	int nfields;
 	int minor;		/* of HTTP/1.x */
 	int64_t content_length; /* -1: none was given */
@@ -77,8 +79,9 @@ struct head_scan {
  * rules. */
 ssize_t head_end(struct head_scan *scan, const char *data, size_t n);
 
-/* Reads a complete head, whose spans then point into data.  0, or the status that it deserves. */
-int head_parse(struct head *h, const char *data, size_t n, int most_fields);
+/* Reads a complete head, whose spans then point into data, and its fields into `fields`, which has room for MAX_FIELDS.
+ * 0, or the status that it deserves. */
+int head_parse(struct head *h, struct field *fields, const char *data, size_t n, int most_fields);
 
 /* --- conn.c */
 
@@ -101,7 +104,17 @@ struct conn {
 	PyObject *stream, *more;    /* an ssl.SSLSocket, which owns fd; a dict for every environ.  NULL: none */
 	int requests;
 	bool waits_for_request; /* nothing of the next one has come */
+	bool is_streams;	/* fd is its stream's to close */
+	bool is_watched;	/* by the workers: without a request it does not wait, but rests */
+	bool rests, has_news;	/* has_news: more may have come since the last read */
+	bool is_drained;	/* that read took all there was */
+	bool has_end;		/* the last one will find the end */
+	struct conn *next_ready;
+	int64_t idle_until;
 	bool broken;   /* the peer is gone, or the stream is in no known state: nothing more is written */
+	char *held; /* responses that wait for those of the requests right behind: nheld bytes; NULL: never any */
+	size_t nheld;
+	bool is_being_flushed; /* by another one than who serves it */
 	uint64_t sent; /* bytes of the current response's body, or by the application that has taken it over */
 	PyObject *env; /* borrowed, while a request is answered */
 	PyObject *hijack; /* what the application may take it over by; NULL: it may not */
@@ -110,7 +123,8 @@ struct conn {
 	bool refused;  /* an answer of the server's own was the last, and has gone out */
 };
 
-#define TICK_MS 1000 /* SO_RCVTIMEO and SO_SNDTIMEO of each connection: so often deadlines are looked at */
+#define HEAD_ROOM 4096 /* for one read of a head */
+#define TICK_MS 1000   /* SO_RCVTIMEO and SO_SNDTIMEO of each connection: so often deadlines are looked at */
 
 int64_t clock_ns(void);
 
@@ -119,8 +133,15 @@ int64_t clock_ns(void);
 ssize_t conn_fill(struct conn *c, int64_t deadline);
 /* Room for n more bytes at the end.  False: no memory, with the exception. */
 bool conn_make_room(struct conn *c, size_t n);
-/* Writes all of it; false: the connection is broken, perhaps with an exception set.  The spans are used up. */
+/* Writes all of it, after what is held; false: the connection is broken, perhaps with an exception set.  The spans are
+ * used up. */
 bool conn_write(struct conn *c, struct iovec *v, int n);
+/* The same for the last of a response: it may be held, for those of requests that have come meanwhile to go out in the
+ * same call.  It goes out before anything waits: by whoever reads or writes, else by a worker. */
+bool conn_write_last(struct conn *c, struct iovec *v, int n);
+/* What is held goes out.  conn_flush_now(): as far as it goes without waiting. */
+bool conn_flush(struct conn *c);
+void conn_flush_now(struct conn *c);
 /* Sends count bytes of a file, as many as there are; how many it has sent, -1: broken. */
 int64_t conn_send_file(struct conn *c, int file, int64_t count);
 
@@ -179,6 +200,8 @@ bool body_discard(struct body *b);
 /* --- environ.c */
 
 int environ_init(void);
+/* A copy of what all environs of a server have, for server->base. */
+PyObject *environ_template(PyObject *base);
 PyObject *environ_new(struct server *s, const struct conn *c, const struct head *h, PyObject *input);
 
 /* --- response.c */
@@ -212,12 +235,40 @@ void hijack_stop(struct server *s);
 /* start_response('WebSocket', headers) of 2010: the object that it returns.  NULL: with an exception, the one that
  * there is if the status is another. */
 PyObject *hijack_start_response(struct conn *c, PyObject *status, PyObject *headers);
+/* --- workers.c */
+
+bool workers_init(struct server *s);
+/* The server stops: those at rest go on as take_no_more() has it. */
+void workers_stop(struct server *s);
+/* The server goes. */
+void workers_end(struct server *s);
+/* No worker is to look at it any more. */
+void workers_leave(struct conn *c);
+/* Another worker shall be in the run queue.  Nothing if one is. */
+void call_follower(struct server *s);
+/* Lets others run if they have not for a few milliseconds. */
+void give_way_if_due(struct server *s);
+PyObject *workers_add(PyObject *self, PyObject *args);
+PyObject *workers_work(PyObject *self, PyObject *unused);
 
 /* --- server.c */
+
+#define EVENTS 64
+
+/* What is to be done with a connection. */
+enum next { IDLE, CLOSE, LINGER, REQUEST };
 
 struct server {
 	PyObject_HEAD PyObject *app, *base; /* base: a dict with what all environs have */
 	PyObject *log_access, *log_error;   /* callables, or None */
+	PyObject *follow;		    /* called for another worker, see workers.c; None: there are none */
+	bool follower_is_due, has_leader;
+	int epoll_fd, poke_fd, nidle; /* poke_fd: an eventfd by which the leader wakes; -1: there is none */
+	int64_t turn;		      /* when the workers have let others run */
+	struct conn *idle, **idle_end, *ready, **ready_end;
+	char *spare_buf; /* HEAD_ROOM bytes; NULL: there is none */
+	struct epoll_event events[EVENTS];
+	int nholding; /* connections that hold something */
 	struct limits limits;
 	struct conn *conns;
 	int nconns;
@@ -230,6 +281,16 @@ struct server {
 
 /* Closes and frees what is_over, when it has no users any more. */
 void conn_end(struct conn *c);
+/* The server stops: of requests only those are served that have come already, and the first one of a connection. */
+void take_no_more(struct conn *c);
+/* Into and out of the list of those that are served. */
+void conn_enlist(struct conn *c);
+void conn_delist(struct conn *c);
+void conn_set_up(int fd, bool is_tcp);
+/* Serves requests until it is not REQUEST; all is written then. */
+enum next conn_serve(struct conn *c);
+/* Closes and frees it, after lingering if that is next. */
+void conn_finish(struct conn *c, enum next next);
 /* The header lines that all responses have, at most a second old. */
 struct span server_stamp(struct server *s);
 /* Tells log_error what is set, which then is no longer. */

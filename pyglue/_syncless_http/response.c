@@ -5,15 +5,19 @@
  * application's or, for a list, ours; else by chunks; else, to a client of HTTP/1.0, by the end of the
  * connection.
  */
+#include <dlfcn.h>
 #include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include "http.h"
 
+#define JOINED_MOST 4096 /* bytes of a body that go out in one piece with what is before them */
+
 typedef struct {
 	PyObject_HEAD struct conn *conn; /* NULL: the request is over */
 	struct body *body;		 /* of the request, as long as there is one */
-	char *head;
+	char *head;			 /* with what is sent along */
 	size_t size, room; /* of it */
 	int status;
 	int64_t length; /* Content-Length; -1: none was given */
@@ -22,30 +26,49 @@ typedef struct {
 	bool started, is_sent, chunked;
 	bool no_body; /* by its status */
 	bool has_date, has_server;
+	char first[256]; /* head's, as long as it is enough */
 } Response;
 
 PyTypeObject *response_type;
 
+/* What the limited API of 3.9 lacks and every CPython has: of a str that is ASCII, its own bytes.  May be NULL. */
+static const char *(*utf8_of)(PyObject *o, Py_ssize_t *n);
+
 /* --- The head. */
+
+/* Room for n more bytes. */
+static bool reserve(Response *r, size_t n)
+{
+	size_t room = r->room;
+	char *head;
+
+	if (LIKELY(r->size + n <= room))
+		return true;
+	while (room < r->size + n)
+		room *= 2;
+	head = realloc(r->head == r->first ? NULL : r->head, room);
+	if (!head) {
+		PyErr_NoMemory();
+		return false;
+	}
+	if (r->head == r->first)
+		memcpy(head, r->first, r->size);
+	r->head = head;
+	r->room = room;
+	return true;
+}
+
+static void put(Response *r, const char *p, size_t n)
+{
+	memcpy(r->head + r->size, p, n);
+	r->size += n;
+}
 
 static bool append(Response *r, const char *p, size_t n)
 {
-	if (r->size + n > r->room) {
-		size_t room = r->room ? r->room : 512;
-		char *head;
-
-		while (room < r->size + n)
-			room *= 2;
-		head = realloc(r->head, room);
-		if (!head) {
-			PyErr_NoMemory();
-			return false;
-		}
-		r->head = head;
-		r->room = room;
-	}
-	memcpy(r->head + r->size, p, n);
-	r->size += n;
+	if (!reserve(r, n))
+		return false;
+	put(r, p, n);
 	return true;
 }
 
@@ -54,9 +77,10 @@ static bool append_text(Response *r, const char *s)
 	return append(r, s, strlen(s));
 }
 
-/* A str as bytes, which stay in *bytes (a new reference).  False with an exception. */
+/* A str as bytes: its own, or in *bytes (a new reference).  False with an exception. */
 static bool latin1(PyObject *o, const char *what, PyObject **bytes, struct span *s)
 {
+	const char *own;
 	char *p;
 	Py_ssize_t n;
 
@@ -65,6 +89,12 @@ static bool latin1(PyObject *o, const char *what, PyObject **bytes, struct span 
 		PyErr_Format(PyExc_TypeError, "%s must be a str, not %R", what, o);
 		return false;
 	}
+	own = utf8_of ? utf8_of(o, &n) : NULL;
+	if (LIKELY(own && n == PyUnicode_GetLength(o))) {
+		*s = (struct span){ own, (size_t)n };
+		return true;
+	}
+	PyErr_Clear();
 	*bytes = PyUnicode_AsLatin1String(o);
 	if (!*bytes || PyBytes_AsStringAndSize(*bytes, &p, &n) < 0)
 		return false;
@@ -141,8 +171,13 @@ static bool append_field(Response *r, struct span name, struct span value)
 	}
 	r->has_date = r->has_date || (name.n == 4 && span_is(name, "date"));
 	r->has_server = r->has_server || (name.n == 6 && span_is(name, "server"));
-	return append(r, name.p, name.n) && append(r, ": ", 2) && append(r, value.p, value.n) &&
-	       append(r, "\r\n", 2);
+	if (!reserve(r, name.n + value.n + 4))
+		return false;
+	put(r, name.p, name.n);
+	put(r, ": ", 2);
+	put(r, value.p, value.n);
+	put(r, "\r\n", 2);
+	return true;
 }
 
 static bool append_pair(Response *r, PyObject *pair)
@@ -199,6 +234,11 @@ static PyObject *raise_again(PyObject *exc_info)
 	return NULL;
 }
 
+static PyObject *response_write(PyObject *self, PyObject *data);
+static PyMethodDef write_def = { "write", response_write, METH_O,
+				 "write(data): sends bytes of the body; for applications that do not return "
+				 "them." };
+
 /* start_response(status, headers, exc_info=None) */
 static PyObject *response_call(PyObject *self, PyObject *args, PyObject *kwargs)
 {
@@ -207,14 +247,18 @@ static PyObject *response_call(PyObject *self, PyObject *args, PyObject *kwargs)
 	Response *r = (Response *)self;
 	Py_ssize_t n;
 
-	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OO|O:start_response", words, &status, &headers,
-					 &exc_info))
+	if (LIKELY(!kwargs && PyTuple_Size(args) == 2)) {
+		status = PyTuple_GetItem(args, 0);
+		headers = PyTuple_GetItem(args, 1);
+	} else if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OO|O:start_response", words, &status, &headers,
+						&exc_info)) {
 		return NULL;
+	}
 	if (!r->conn)
 		return PyErr_Format(PyExc_RuntimeError, "start_response() was called after the request's end"),
 		       NULL;
 	if (r->conn->is_taken) /* by a framework that always answers */
-		return PyObject_GetAttrString(self, "write");
+		return PyCFunction_New(&write_def, self);
 	if (exc_info != Py_None && r->is_sent)
 		return raise_again(exc_info);
 	if (exc_info == Py_None && r->started)
@@ -232,7 +276,7 @@ static PyObject *response_call(PyObject *self, PyObject *args, PyObject *kwargs)
 		if (!append_pair(r, PyList_GetItem(headers, i)))
 			return NULL;
 	r->started = true;
-	return PyObject_GetAttrString(self, "write");
+	return PyCFunction_New(&write_def, self);
 }
 
 /* The end of the head.  total: how long the body is, -1 if nobody knows. */
@@ -283,22 +327,39 @@ static bool has_no_body(const Response *r)
 	return r->is_head || r->no_body;
 }
 
+/* What is in `head`, and n bytes of the body in their frame. */
+static bool write_piece(Response *r, const char *p, size_t n, bool last)
+{
+	bool framed = n && r->chunked, joined = n <= JOINED_MOST;
+	struct iovec v[3];
+	char size[24];
+	int count = 0;
+
+	if (framed && !append(r, size, (size_t)snprintf(size, sizeof(size), "%zx\r\n", n)))
+		return false;
+	if (joined && (!append(r, p, n) || (framed && !append(r, "\r\n", 2))))
+		return false;
+	if (r->size)
+		v[count++] = (struct iovec){ r->head, r->size };
+	if (!joined)
+		v[count++] = (struct iovec){ (void *)p, n };
+	if (!joined && framed)
+		v[count++] = (struct iovec){ "\r\n", 2 };
+	return !count || (last ? conn_write_last : conn_write)(r->conn, v, count);
+}
+
 /* A piece of the body, and the head if it is due.  last: it is all there is. */
 static bool send_piece(Response *r, const char *p, size_t n, bool last)
 {
 	struct conn *c = r->conn;
-	struct iovec v[5];
-	char size[24];
-	int count = 0;
 	bool over = false;
 
 	if (c->is_taken)
 		return true;
-	if (!r->is_sent) {
-		if (!finish_head(r, last ? (int64_t)n : -1))
-			return false;
-		v[count++] = (struct iovec){ r->head, r->size };
-	}
+	if (r->is_sent)
+		r->size = 0;
+	else if (!finish_head(r, last ? (int64_t)n : -1))
+		return false;
 	if (has_no_body(r)) {
 		n = 0;
 	} else if (r->length >= 0 && (int64_t)(c->sent + n) > r->length) {
@@ -306,13 +367,7 @@ static bool send_piece(Response *r, const char *p, size_t n, bool last)
 		over = true;
 	}
 	c->sent += n;
-	if (n && r->chunked)
-		v[count++] = (struct iovec){ size, (size_t)snprintf(size, sizeof(size), "%zx\r\n", n) };
-	if (n)
-		v[count++] = (struct iovec){ (void *)p, n };
-	if (n && r->chunked)
-		v[count++] = (struct iovec){ "\r\n", 2 };
-	if (count && !conn_write(c, v, count))
+	if (!write_piece(r, p, n, last))
 		return false;
 	if (over)
 		PyErr_SetString(PyExc_ValueError, "the application has sent more than its Content-Length");
@@ -414,7 +469,7 @@ static bool end_body(Response *r)
 	if (has_no_body(r) || c->is_taken)
 		return true;
 	if (r->chunked)
-		return conn_write(c, &v, 1);
+		return conn_write_last(c, &v, 1);
 	if (r->length >= 0 && (int64_t)c->sent < r->length) {
 		PyErr_Format(PyExc_ValueError,
 			     "the application has sent %lld bytes, less than its Content-Length, %lld",
@@ -454,9 +509,11 @@ static PyObject *response_new(struct conn *c, const struct head *h, struct body 
 
 	if (!r)
 		return NULL;
-	memset((char *)r + sizeof(PyObject), 0, sizeof(*r) - sizeof(PyObject));
+	memset((char *)r + sizeof(PyObject), 0, offsetof(Response, first) - sizeof(PyObject));
 	r->conn = c;
 	r->body = body;
+	r->head = r->first;
+	r->room = sizeof(r->first);
 	r->length = -1;
 	r->minor = h->minor;
 	r->is_head = h->is_head;
@@ -468,8 +525,10 @@ static PyObject *response_new(struct conn *c, const struct head *h, struct body 
 static void response_dealloc(PyObject *self)
 {
 	PyTypeObject *type = Py_TYPE(self);
+	Response *r = (Response *)self;
 
-	free(((Response *)self)->head);
+	if (r->head != r->first)
+		free(r->head);
 	PyObject_Free(self);
 	Py_DECREF(type);
 }
@@ -623,23 +682,17 @@ void respond_status(struct conn *c, int status, bool head_only)
 	c->refused = conn_write(c, &v, 1);
 }
 
-static PyMethodDef response_methods[] = {
-	{ "write", response_write, METH_O,
-	  "write(data): sends bytes of the body; for applications that do not return them." },
-	{ NULL, NULL, 0, NULL },
-};
-
 int response_init(PyObject *module)
 {
 	static PyType_Slot slots[] = {
 		{ Py_tp_doc, (void *)"start_response() of PEP 3333." },
 		{ Py_tp_dealloc, response_dealloc },
 		{ Py_tp_call, response_call },
-		{ Py_tp_methods, response_methods },
 		{ 0, NULL },
 	};
 	static PyType_Spec spec = { "syncless.wsgi.Response", sizeof(Response), 0, Py_TPFLAGS_DEFAULT, slots };
 
+	*(void **)&utf8_of = dlsym(RTLD_DEFAULT, "PyUnicode_AsUTF8AndSize");
 	response_type = add_type(module, "Response", &spec);
 	return response_type ? 0 : -1;
 }

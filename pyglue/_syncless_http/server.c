@@ -17,7 +17,6 @@
 
 #include <structmember.h> /* wants Python.h first */
 
-#define HEAD_ROOM 4096 /* for one read of a head */
 #define LINGER_BYTES (256 << 10)
 #define SERVER_NAME "syncless"
 
@@ -63,8 +62,6 @@ void server_log_error(struct server *s, const char *what, PyObject *env)
 
 /* --- A connection. */
 
-enum next { IDLE, CLOSE, LINGER, REQUEST };
-
 /* Has it begun as a handshake does, SSL 2.0's included?  No answer of ours would be understood. */
 static bool is_tls(const struct conn *c)
 {
@@ -75,7 +72,7 @@ static bool is_tls(const struct conn *c)
 
 /* The server stops: of requests only those are served that have come already, and the first one of a connection,
  * for which the client cannot have been told; that may take a tick. */
-static void take_no_more(struct conn *c)
+void take_no_more(struct conn *c)
 {
 	if (c->requests && !c->stream) /* to OpenSSL it would be an error, which the peer is told */
 		shutdown(c->fd, SHUT_RD);
@@ -102,6 +99,8 @@ static enum next read_head(struct conn *c, size_t *size, int *status)
 			*size = (size_t)n;
 			return REQUEST;
 		}
+		if (used == 0 && c->is_watched)
+			return IDLE;
 		if (!conn_make_room(c, HEAD_ROOM))
 			return CLOSE;
 		if (used && !deadline)
@@ -133,44 +132,74 @@ static void log_access(struct server *s, PyObject *env, int status, uint64_t sen
 	Py_XDECREF(done);
 }
 
-static enum next serve_request(struct conn *c, const struct head *h, int64_t began)
+/* A request that the application is to answer. */
+struct request {
+	struct head head;
+	struct body body;
+	PyObject *input, *env; /* NULL: an exception is set */
+};
+
+/* Takes a head of so many bytes out of the buffer.  0, or the status that it deserves.  Its fields are of use for this
+ * long only, and would be 4 kB more to be moved away whenever the application waits. */
+static __attribute__((noinline)) int take_request(struct conn *c, size_t size, struct request *q)
 {
-	struct server *s = c->server;
-	struct body body = {
+	const struct limits *limits = &c->server->limits;
+	const char *data = c->buf + c->begin;
+	struct field fields[MAX_FIELDS];
+	struct head *h = &q->head;
+	int status = head_parse(h, fields, data, size, limits->fields);
+
+	if (status)
+		return status;
+	if (h->target.p + h->target.n + sizeof(" HTTP/1.1\r\n") - 1 - data > limits->line_bytes)
+		return 414;
+	if (h->content_length > limits->body_bytes)
+		return 413;
+	c->begin += size;
+	q->body = (struct body){
 		.conn = c,
 		.left = h->content_length > 0 ? h->content_length : 0,
 		.chunked = h->chunked,
 		.over = !h->chunked && h->content_length <= 0,
 		.wants_continue =
 			h->expects_continue && (h->chunked || h->content_length > 0) && c->begin == c->end,
-		.chunks = { .most = s->limits.body_bytes, .trailer_room = s->limits.head_bytes },
+		.chunks = { .most = limits->body_bytes, .trailer_room = limits->head_bytes },
 	};
-	PyObject *input = input_new(&body), *env = input ? environ_new(s, c, h, input) : NULL;
-	bool keep = h->keep_alive && !s->stopping && c->requests < s->limits.requests;
+	q->input = input_new(&q->body);
+	q->env = q->input ? environ_new(c->server, c, h, q->input) : NULL;
+	h->fields = NULL;
+	return 0;
+}
+
+static enum next serve_request(struct conn *c, struct request *q, int64_t began)
+{
+	struct server *s = c->server;
+	bool keep = q->head.keep_alive && !s->stopping && c->requests < s->limits.requests;
 	int status = 0;
 
-	if (env) {
-		c->env = env;
-		keep = hijack_offer(c, h, env) && respond(c, h, env, &body, keep, &status);
-		log_access(s, env, status, c->sent, began);
+	if (q->env) {
+		c->env = q->env;
+		keep = hijack_offer(c, &q->head, q->env) &&
+		       respond(c, &q->head, q->env, &q->body, keep, &status);
+		log_access(s, q->env, status, c->sent, began);
 		c->env = NULL;
 	}
-	if (input)
-		input_end(input);
-	Py_XDECREF(env);
-	Py_XDECREF(input);
+	if (q->input)
+		input_end(q->input);
+	Py_XDECREF(q->env);
+	Py_XDECREF(q->input);
 	if (PyErr_Occurred())
 		return CLOSE;
-	if (keep && body_discard(&body))
+	if (keep && body_discard(&q->body))
 		return REQUEST;
-	return body.over && !body.error && !c->is_taken && c->begin == c->end ? CLOSE : LINGER;
+	return q->body.over && !q->body.error && !c->is_taken && c->begin == c->end ? CLOSE : LINGER;
 }
 
 static enum next serve_next(struct conn *c)
 {
 	struct server *s = c->server;
+	struct request q;
 	enum next next;
-	struct head h;
 	size_t size;
 	int64_t began;
 	int status;
@@ -179,24 +208,17 @@ static enum next serve_next(struct conn *c)
 	if (next == IDLE || next == CLOSE)
 		return next;
 	began = s->log_access == Py_None ? 0 : clock_ns();
-	h.is_head = false;
-	if (next == REQUEST) {
-		status = head_parse(&h, c->buf + c->begin, size, s->limits.fields);
-		if (!status && h.target.p + h.target.n + sizeof(" HTTP/1.1\r\n") - 1 - (c->buf + c->begin) >
-				       s->limits.line_bytes)
-			status = 414;
-		if (!status && h.content_length > s->limits.body_bytes)
-			status = 413;
-	}
+	q.head.is_head = false;
+	if (next == REQUEST)
+		status = take_request(c, size, &q);
 	c->requests++;
 	s->requests++;
 	if (status) {
 		s->errors++;
-		respond_status(c, status, h.is_head);
+		respond_status(c, status, q.head.is_head);
 		return LINGER;
 	}
-	c->begin += size;
-	return serve_request(c, &h, began);
+	return serve_request(c, &q, began);
 }
 
 /* What the client has sent and nobody reads would make close() a reset, and the answer could be lost with
@@ -218,7 +240,7 @@ static void linger(struct conn *c)
 	}
 }
 
-static void set_up(int fd, bool is_tcp)
+void conn_set_up(int fd, bool is_tcp)
 {
 	struct timeval tick = { .tv_sec = TICK_MS / 1000, .tv_usec = TICK_MS % 1000 * 1000 };
 	int on = 1;
@@ -229,9 +251,10 @@ static void set_up(int fd, bool is_tcp)
 		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 }
 
-static void enlist(struct server *s, struct conn *c)
+void conn_enlist(struct conn *c)
 {
-	c->server = s;
+	struct server *s = c->server;
+
 	c->next = s->conns;
 	c->link = &s->conns;
 	if (c->next)
@@ -240,7 +263,7 @@ static void enlist(struct server *s, struct conn *c)
 	s->nconns++;
 }
 
-static void delist(struct conn *c)
+void conn_delist(struct conn *c)
 {
 	*c->link = c->next;
 	if (c->next)
@@ -252,9 +275,10 @@ void conn_end(struct conn *c)
 {
 	if (!c->is_over || c->users)
 		return;
-	delist(c);
+	conn_delist(c);
 	if (c->fd >= 0)
 		close(c->fd);
+	free(c->held);
 	free(c->buf);
 	free(c);
 }
@@ -263,7 +287,36 @@ void conn_end(struct conn *c)
 static void set_stream(struct conn *c, PyObject *stream, PyObject *more)
 {
 	c->stream = stream == Py_None ? NULL : stream;
+	c->is_streams = stream != Py_None;
 	c->more = more == Py_None ? NULL : more;
+}
+
+enum next conn_serve(struct conn *c)
+{
+	enum next next;
+
+	while ((next = serve_next(c)) == REQUEST)
+		if (c->begin != c->end)
+			give_way_if_due(c->server);
+	if (c->nheld)
+		conn_flush(c);
+	return next;
+}
+
+void conn_finish(struct conn *c, enum next next)
+{
+	if (c->stream && !c->users && (next != IDLE || PyErr_Occurred()))
+		stream_end(c);
+	if (next == LINGER && !PyErr_Occurred() && !c->users) {
+		c->broken = false;
+		linger(c);
+	}
+	if (c->users)
+		shutdown(c->fd, SHUT_RDWR);
+	if (c->is_streams || (next == IDLE && !PyErr_Occurred()))
+		c->fd = -1; /* the caller's */
+	c->is_over = true;
+	conn_end(c);
 }
 
 /* serve(fd, peer, port, requests, stream=None, more=None) */
@@ -283,25 +336,13 @@ static PyObject *server_serve(PyObject *self, PyObject *args)
 		return NULL;
 	}
 	set_stream(c, stream, more);
-	enlist(s, c);
+	c->server = s;
+	conn_enlist(c);
 	if (c->requests == 0)
-		set_up(c->fd, c->peer != Py_None);
-	do
-		next = serve_next(c);
-	while (next == REQUEST);
-	if (c->stream && !c->users && (next != IDLE || PyErr_Occurred()))
-		stream_end(c);
-	if (next == LINGER && !PyErr_Occurred() && !c->users) {
-		c->broken = false;
-		linger(c);
-	}
+		conn_set_up(c->fd, c->peer != Py_None);
+	next = conn_serve(c);
 	requests = next == IDLE ? c->requests : -1;
-	if (c->users)
-		shutdown(c->fd, SHUT_RDWR);
-	if (stream != Py_None || (next == IDLE && !PyErr_Occurred()))
-		c->fd = -1; /* the caller's */
-	c->is_over = true;
-	conn_end(c);
+	conn_finish(c, next);
 	return PyErr_Occurred() ? NULL : PyLong_FromLong(requests);
 }
 
@@ -316,6 +357,7 @@ static PyObject *server_stop(PyObject *self, PyObject *unused)
 		if (c->waits_for_request)
 			take_no_more(c);
 	hijack_stop(s);
+	workers_stop(s);
 	Py_RETURN_NONE;
 }
 
@@ -328,7 +370,7 @@ static PyObject *server_refuse(PyObject *self, PyObject *args)
 	if (!PyArg_ParseTuple(args, "i|O:refuse", &c.fd, &stream))
 		return NULL;
 	set_stream(&c, stream, Py_None);
-	set_up(c.fd, true);
+	conn_set_up(c.fd, true);
 	respond_status(&c, 503, false);
 	if (c.stream)
 		stream_end(&c);
@@ -383,10 +425,12 @@ static int server_init(PyObject *self, PyObject *args, PyObject *kwargs)
 	if (l->fields > MAX_FIELDS)
 		l->fields = MAX_FIELDS;
 	Py_INCREF(s->app);
-	Py_INCREF(s->base);
 	Py_INCREF(s->log_access);
 	Py_INCREF(s->log_error);
-	return 0;
+	Py_INCREF(Py_None);
+	s->follow = Py_None;
+	s->base = environ_template(s->base);
+	return s->base && workers_init(s) ? 0 : -1;
 }
 
 static void server_dealloc(PyObject *self)
@@ -398,6 +442,8 @@ static void server_dealloc(PyObject *self)
 	Py_XDECREF(s->base);
 	Py_XDECREF(s->log_access);
 	Py_XDECREF(s->log_error);
+	Py_XDECREF(s->follow);
+	workers_end(s);
 	PyObject_Free(self);
 	Py_DECREF(type);
 }
@@ -408,6 +454,10 @@ static PyMethodDef server_methods[] = {
 	  "many requests before.  Returns how many they are when it asks nothing for a moment; -1: it is over, "
 	  "and fd is closed unless it is that of stream, an ssl.SSLSocket.  more: a dict, for each environ." },
 	{ "stop", server_stop, METH_NOARGS, "stop(): connections end after the request that they are in." },
+	{ "add", workers_add, METH_VARARGS,
+	  "add(fd, peer, port): a connection that the workers shall serve, and close in the end." },
+	{ "work", workers_work, METH_NOARGS,
+	  "work(): serves connections; True: there are enough who do; False: the server stops." },
 	{ "refuse", server_refuse, METH_VARARGS,
 	  "refuse(fd, stream=None): answers 503 and closes fd, unless it is that of stream." },
 	{ "leave", server_leave, METH_O,
@@ -418,7 +468,10 @@ static PyMethodDef server_methods[] = {
 };
 
 static PyMemberDef server_members[] = {
+	{ "follow", T_OBJECT, offsetof(struct server, follow), 0,
+	  "called when another coroutine shall work(), as soon as it is its turn" },
 	{ "active", T_INT, offsetof(struct server, nconns), READONLY, "connections that are being served" },
+	{ "resting", T_INT, offsetof(struct server, nidle), READONLY, "those added that ask nothing" },
 	{ "requests", T_ULONGLONG, offsetof(struct server, requests), READONLY, "requests so far" },
 	{ "errors", T_ULONGLONG, offsetof(struct server, errors), READONLY,
 	  "those that were wrong, or whose application failed" },

@@ -215,6 +215,7 @@ static bool is_a_status(int status)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct head_scan scan = { 0, 0, false };
+	static struct field fields[2][MAX_FIELDS];
 	static struct head first, second;
 	const char *text;
 	ssize_t end;
@@ -230,8 +231,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memset(&first, 0x5a, sizeof(first));
 	memset(&second, 0xa5, sizeof(second));
 	text = guarded(data + 1, (size_t)end);
-	status = head_parse(&first, text, (size_t)end, FIELDS);
-	HOLDS(head_parse(&second, text, (size_t)end, FIELDS) == status);
+	status = head_parse(&first, fields[0], text, (size_t)end, FIELDS);
+	HOLDS(head_parse(&second, fields[1], text, (size_t)end, FIELDS) == status);
 	if (status) {
 		HOLDS(is_a_status(status));
 		return 0;

@@ -44,8 +44,12 @@ class Response:
 class Client:
     """Reads what comes to the byte."""
 
-    def __init__(self, address, context=None, name='localhost'):
-        self.sock = socket.create_connection(address, timeout=support.HANG)
+    def __init__(self, address, context=None, name='localhost', rcvbuf=None):
+        self.sock = socket.socket()
+        if rcvbuf:
+            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, rcvbuf)
+        self.sock.settimeout(support.HANG)
+        self.sock.connect(address)
         self.data = b''
         if context is not None:
             with self.sock:  # until it is wrapped, or for good if that fails
@@ -121,8 +125,8 @@ class HttpCase(unittest.TestCase):
         self.servers.append((self.server, listener, serving))
         return self.server
 
-    def connect(self):
-        client = Client(self.address, self.context)
+    def connect(self, rcvbuf=None):
+        client = Client(self.address, self.context, rcvbuf=rcvbuf)
         self.addCleanup(client.close)
         return client
 

@@ -296,11 +296,11 @@ class Connections(HttpCase):
         clients = [self.connect() for _ in range(20)]
         for client in clients[:10]:
             client.ask()
-        support.wait_until(lambda: len(server.idle) == 20)
+        support.wait_until(lambda: server.core.resting == 20)
         self.assertEqual(server.core.active, 0)
         for client in clients:
             self.assertEqual(client.ask().body, b'hello')
-        support.wait_until(lambda: len(server.idle) == 20)
+        support.wait_until(lambda: server.core.resting == 20)
         clients.pop().close()
         support.wait_until(lambda: server.connections == 19)
 
@@ -339,7 +339,7 @@ class Connections(HttpCase):
         server = self.serve(application)
         idle, waiting, busy = self.connect(), self.connect(), self.connect()
         idle.ask()
-        support.wait_until(lambda: len(server.idle) == 3)
+        support.wait_until(lambda: server.core.resting == 3)
         waiting.ask()
         busy.send(request('/wait'))
         entered.wait()

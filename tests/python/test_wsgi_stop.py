@@ -31,15 +31,15 @@ class Stop(HttpCase):
 
     def test_what_has_come_on_one_that_is_kept(self):
         self.serve()
-        waiting, idle = self.connect(), self.connect()
-        self.assertEqual(idle.ask().status, 200)
-        while not len(self.server.idle):
+        clients = [self.connect() for _ in range(2)]
+        for client in clients:
+            self.assertEqual(client.ask().status, 200)
+        while self.server.core.resting < 2:
             coio.sleep(0.01)
-        self.assertEqual(waiting.ask().status, 200)
-        for client in waiting, idle:
+        for client in clients:
             client.send(request())
         self.server.stop(0)
-        for client in waiting, idle:
+        for client in clients:
             self.check(client)
 
     def test_one_that_is_kept_and_asks_nothing(self):

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Listening, accepting, and keeping the connections that ask nothing for the moment.
 
-A connection that is being served has a coroutine, in whose stead the core
-(pyglue/_syncless_http) reads, calls the application and writes.  One that has asked
-nothing for a second gives its coroutine up: what is left of it is a
-descriptor in an epoll set and a tuple, until there are bytes again.
+A connection that asks nothing is a descriptor in an epoll set and a small record.
+The core (pyglue/_syncless_http) waits for all of them, reads, calls the application
+and writes, in a coroutine that goes from one connection to the next; when the
+application waits another coroutine goes on with the rest.
 
 Over TLS a connection begins with its handshake, in its own coroutine, and has an
 ssl.SSLSocket beside its descriptor.
@@ -31,6 +31,7 @@ TICK = 1  # seconds; TICK_MS of the core
 ACCEPTED_AT_ONCE = 16  # then those that are here have their turn
 REFUSED_AT_ONCE = 100  # handshakes that are made to say 503
 TRIM_AFTER, TRIM_SECONDS = 200, 5  # connections that became idle, and then
+MOST_SPARE = 64  # workers without work that are kept
 WAKE_READ = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLONESHOT
 
 log = logging.getLogger('syncless.wsgi')
@@ -159,6 +160,7 @@ class HttpServer:
         self.coming = 0  # connections whose coroutine has not begun
         self.beginning = set()  # coroutines of connections that are not yet upgraded
         self.failed_handshakes = 0
+        self.spare = []  # workers that wait until they are needed
         self.stopping = False
         self._complained = False
 
@@ -175,13 +177,15 @@ class HttpServer:
     @property
     def connections(self):
         """How many are open (int), served and idle ones."""
-        return self.core.active + len(self.idle) + len(self.beginning) + self.coming
+        return self.core.active + self.core.resting + len(self.idle) + len(self.beginning) + self.coming
 
     def serve(self):
         """Accepts and serves until stop(), each connection in a coroutine of the calling thread.
 
         RuntimeError: without the preload.
         """
+        self.core.follow = self._follow
+        self._follow()
         accept = self.listener.accept
         accepted = 0
         while not self.stopping:
@@ -201,7 +205,7 @@ class HttpServer:
             if beyond >= 0:
                 self.core.refuse(sock.detach())
             else:
-                self._start(sock.detach(), peer, port, 0)
+                self.core.add(sock.detach(), peer, port)
         elif beyond >= REFUSED_AT_ONCE:
             sock.close()
         else:
@@ -216,6 +220,20 @@ class HttpServer:
             self._complained = True
             log.error('no connection can be accepted for now: %s', error)
         coio.sleep(0.1)
+
+    def _follow(self):
+        """Another worker into the run queue."""
+        while self.spare:
+            worker = self.spare.pop()
+            if not worker.ended:
+                worker.unpark()
+                return
+        coio.spawn(self._work)
+
+    def _work(self):
+        while self.core.work() and len(self.spare) < MOST_SPARE:
+            self.spare.append(coio.current())
+            _glue.park()
 
     def _begin(self, sock, peer, port, is_refused):
         """A connection that is to be upgraded."""
@@ -315,7 +333,15 @@ class HttpServer:
             self.idle.close()
             coio.killall(self.beginning, block=False)
             self.beginning.clear()
+            while self.spare:
+                self.spare.pop().unpark()
         deadline = None if timeout is None else time.monotonic() + timeout
-        while (self.core.active or self.coming) and (deadline is None or time.monotonic() < deadline):
+        while self._some_are_left() and (deadline is None or time.monotonic() < deadline):
             coio.sleep(0.01)
-        return not self.core.active
+        if self._some_are_left():
+            return False
+        self.core.follow = None  # or each would have the other for ever
+        return True
+
+    def _some_are_left(self):
+        return self.core.active or self.core.resting or self.coming
