@@ -33,6 +33,13 @@ def compare(results, key, name):
     return rounds.ratio(rounds.pluck(results.get(OURS, []), key), rounds.pluck(results.get(name, []), key))
 
 
+def judge(report, what, results, times):
+    """times: {name: how many times its requests/s ours are to be}; of its CPU per request the inverse at most."""
+    for name, limit in times.items():
+        report.goal(f'{what}: requests/s / {name}\'s', compare(results, 'per_second', name), limit, at_least=True)
+        report.goal(f'{what}: CPU per request / {name}\'s', compare(results, 'us', name), round(1 / limit, 3))
+
+
 def show(report, title, names, results):
     rows = []
     for name in names:
@@ -40,8 +47,9 @@ def show(report, title, names, results):
             rows.append([name, 'not here', *[''] * 6])
             continue
         per_second, us = (rounds.pluck(results[name], key) for key in ('per_second', 'us'))
-        cells = [rounds.middle(per_second), compare(results, 'per_second', name), rounds.middle(us), rounds.smallest(us),
-                 rounds.largest(us), compare(results, 'us', name), rounds.middle(rounds.pluck(results[name], 'busy'))]
+        cells = [rounds.middle(per_second), compare(results, 'per_second', name), rounds.middle(us),
+                 rounds.smallest(us), rounds.largest(us), compare(results, 'us', name),
+                 rounds.middle(rounds.pluck(results[name], 'busy'))]
         rows.append([name, *('not here' if cell is None else format(cell, digits) for cell, digits in zip(
             cells, ('.0f', '.2f', '.1f', '.1f', '.1f', '.2f', '.0f')))])
     report.table(title, ['server', 'requests/s', 'ours x', 'CPU µs/request', 'min', 'max', 'ours x', 'server %'], rows)
@@ -56,8 +64,7 @@ def hello(report, cores, count, seconds):
                                     report, where)
         report.raw(where, results)
         show(report, f'hello world, {where} ({count} rounds of {seconds} s)', HELLO, results)
-        for name, limit in TIMES_THE_REQUESTS.items():
-            report.goal(f'{where}: requests/s / {name}\'s', compare(results, 'per_second', name), limit, at_least=True)
+        judge(report, where, results, TIMES_THE_REQUESTS)
         report.goal(f'{where}: CPU per request / {GO}\'s', compare(results, 'us', GO), MOST_OF_GOS_CPU)
 
 
@@ -95,9 +102,7 @@ def waiting(report, cores, count, seconds):
     report.raw('MySQLdb', results)
     show(report, f'10 ms in MySQLdb, {WAITING_CONNECTIONS} connections, the database beside the load '
          f'({count} rounds of {seconds} s)', [OURS, *peers], results)
-    for name in peers:
-        report.goal(f'10 ms in MySQLdb: requests/s / {name}\'s', compare(results, 'per_second', name),
-                    TIMES_THE_WAITING, at_least=True)
+    judge(report, '10 ms in MySQLdb', results, dict.fromkeys(peers, TIMES_THE_WAITING))
 
 
 def run(report, quick):

@@ -21,9 +21,22 @@ class Report:
     def __init__(self):
         self.tree = {'machine': {}, 'benches': {}, 'goals': [], 'faults': []}
         self.bench = None
+        self.said = []
 
     def say(self, text=''):
         print(text, flush=True)
+        self.said.append(text)
+
+    def write_into(self, path, mark):
+        """Puts all that was said into a file, in place of what is between the comments `begin MARK` and `end MARK`."""
+        with open(path, encoding='utf-8') as file:
+            before, begin, rest = file.read().partition(f'<!-- begin {mark} -->\n')
+        _, end, after = rest.partition(f'<!-- end {mark} -->\n')
+        if not end:
+            raise ValueError(f'{path} has no comments `begin {mark}` and `end {mark}`')
+        said = '\n'.join(self.said).strip()
+        with open(path, 'w', encoding='utf-8') as file:
+            file.write(f'{before}{begin}```\n{said}\n```\n{end}{after}')
 
     def machine(self, facts):
         self.tree['machine'] = facts
