@@ -30,7 +30,7 @@ GONE_AGAIN = (errno.ECONNABORTED, errno.EPERM, errno.EPROTO, errno.EINTR, errno.
 TICK = 1  # seconds; TICK_MS of the core
 ACCEPTED_AT_ONCE = 16  # then those that are here have their turn
 REFUSED_AT_ONCE = 100  # handshakes that are made to say 503
-TRIM_AFTER, TRIM_SECONDS = 200, 5  # connections that became idle, and then
+TRIM_AFTER, TRIM_SECONDS = 200, 5  # connections that have become idle or ended, and then
 MOST_SPARE = 64  # workers without work that are kept
 WAKE_READ = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLONESHOT
 
@@ -60,11 +60,9 @@ handshake_seconds  within which TLS must have begun; then the connection is clos
 class _Idle:
     """Connections that ask nothing.  One coroutine waits for all of them, and for their deadlines."""
 
-    def __init__(self, wake, close, trim):
+    def __init__(self, wake, close):
         self.wake = wake  # called with (fd, *what, deadline)
         self.close_one = close  # likewise
-        self.trim = trim
-        self.untrimmed = 0  # how many have come since
         self.records = {}  # fd: (*what, deadline), the earliest first but for those that were here before
         self.epoll = select.epoll()
         self.watching = None
@@ -77,15 +75,6 @@ class _Idle:
         self.epoll.register(fd, WAKE_READ)
         if self.watching is None:
             self.watching = coio.spawn(self._watch)
-        self.untrimmed += 1
-        if self.untrimmed == TRIM_AFTER:
-            coio.spawn(self._trim)
-
-    def _trim(self):
-        """What many had while they were served lies between what each still has, so free() does not give it back."""
-        time.sleep(TRIM_SECONDS)
-        self.trim()
-        self.untrimmed = 0
 
     def _watch(self):
         while self.records:
@@ -154,9 +143,10 @@ class HttpServer:
         self.core = _http.Server(application, base, access_log, _log_error, (
             bounds.head_bytes, bounds.line_bytes, bounds.body_bytes, bounds.discard_bytes,
             *(int(seconds * 1000) for seconds in bounds[4:8]), bounds.headers, bounds.requests))
-        self.idle = _Idle(self._start, self._close_idle, self.core.trim)
+        self.idle = _Idle(self._start, self._close_idle)
         self.tls = tls
         self.upgrade = upgrade_ssl_callback if tls is None else _tls.Upgrade(tls, bounds.handshake_seconds)
+        self.untrimmed = 0  # connections that had a coroutine since the heap was trimmed
         self.coming = 0  # connections whose coroutine has not begun
         self.beginning = set()  # coroutines of connections that are not yet upgraded
         self.failed_handshakes = 0
@@ -246,7 +236,11 @@ class HttpServer:
             self.beginning.discard(coio.current())
         if upgraded is None or self.stopping:
             (upgraded or sock).close()
-            return
+        else:
+            self._go_on(upgraded, peer, port, more, is_refused)
+        self._ended()
+
+    def _go_on(self, upgraded, peer, port, more, is_refused):
         if _tls.is_stream(upgraded):
             upgraded.settimeout(TICK)
             fd, stream = upgraded.fileno(), upgraded
@@ -280,6 +274,18 @@ class HttpServer:
     def _started(self, *what):
         self.coming -= 1
         self._serve(*what)
+        self._ended()
+
+    def _ended(self):
+        self.untrimmed += 1
+        if self.untrimmed == TRIM_AFTER:
+            coio.spawn(self._trim)
+
+    def _trim(self):
+        """What they had while they were served lies between what others still have: free() does not give it back."""
+        time.sleep(TRIM_SECONDS)
+        self.core.trim()
+        self.untrimmed = 0
 
     def _serve(self, fd, peer, port, requests, stream=None, more=None, deadline=0):
         asked = -1
