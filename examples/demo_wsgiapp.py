@@ -63,7 +63,7 @@ def late_error(environ, start_response):
 def length(environ, start_response):
     said, sent = map(int, environ['PATH_INFO'].split('/')[2:])
     start_response('200 OK', [*TEXT, ('Content-Length', str(said))])
-    return [b'x' * sent]
+    yield b'x' * sent  # too much is cut off, too little ends the connection; a wrong list would be a 500
 
 
 def stream(environ, start_response):
