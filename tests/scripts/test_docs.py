@@ -10,7 +10,8 @@ A comment before a block of Python or of a terminal tells how, and one without i
     <!-- run by: NAME -->        by the function run_NAME below, which has the server or the client that it needs
     <!-- not run: REASON -->
 
-What is in other languages is other tests' matter.  A module of the package without a page that names it and has a block fails the test, too.
+What is in other languages is other tests' matter.  A module of the package
+without a page that names it and has a block fails the test, too.
 """
 import contextlib
 import http.client
@@ -241,6 +242,18 @@ class Docs(unittest.TestCase):
         with self.serving(block, 8443) as port, \
                 urllib.request.urlopen(f'https://localhost:{port}/', context=context, timeout=HANG) as page:
             self.assertEqual(page.read(), b'Hello!\n')
+
+    def run_websocket_of_2010(self, block):
+        block.code += "from syncless import wsgi\nwsgi.RunHttpServer(application, ('127.0.0.1', 6666))\n"
+        with self.serving(block, 6666) as port, loopback.socket.create_connection(('127.0.0.1', port), HANG) as sock:
+            sock.sendall(b'GET / HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n'
+                         b'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n'
+                         b'\x81\x85\0\0\0\0hello')
+            with sock.makefile('rb') as file:
+                self.assertEqual(file.readline(), b'HTTP/1.1 101 Switching Protocols\r\n')
+                for line in iter(file.readline, b'\r\n'):
+                    self.assertTrue(line)
+                self.assertEqual(file.read(7), b'\x81\x05hello')
 
     # --- All of them.
 
