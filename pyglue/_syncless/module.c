@@ -152,6 +152,24 @@ static PyObject *hear(PyObject *self, PyObject *unused)
 	Py_RETURN_NONE;
 }
 
+/* Has the interpreter call hear(); only its main thread may say so, for which a green one poses meanwhile. */
+static PyObject *listen(PyObject *self, PyObject *unused)
+{
+	PyObject *me = current(self, unused); /* the process has a host now, so the shim sees the handler */
+	PyObject *module = me ? PyImport_ImportModule("_signal") : NULL;
+	PyObject *handler = module ? PyObject_GetAttrString(self, "hear") : NULL, *r = NULL;
+
+	if (handler) {
+		shim->pose_as_main(true);
+		r = PyObject_CallMethod(module, "signal", "iO", GLUE_SIGNAL, handler);
+		shim->pose_as_main(false);
+	}
+	Py_XDECREF(handler);
+	Py_XDECREF(module);
+	Py_XDECREF(me);
+	return r;
+}
+
 static PyObject *verify(PyObject *self, PyObject *unused)
 {
 	(void)self, (void)unused;
@@ -184,6 +202,8 @@ static PyMethodDef functions[] = {
 	{ "set_interrupt", set_interrupt, METH_O, "The exception class whose making raises what is due." },
 	{ "raise_due", raise_due, METH_NOARGS, "Raises what is due for the running task." },
 	{ "hear", hear, METH_VARARGS, "The handler of the signal by which CPython's calls raise what is due." },
+	{ "listen", listen, METH_NOARGS,
+	  "Makes hear() the handler of that signal; in main or in a green thread." },
 	{ "verify", verify, METH_NOARGS, "Checks the invariants of the scheduler." },
 	{ "is_preloaded", is_preloaded, METH_NOARGS, "Is libsyncless.so in this process, and switched on?" },
 	{ NULL, NULL, 0, NULL },

@@ -4,15 +4,13 @@
 Private: coio, stackless and aio are written on top of what stands here.  The
 objects lie beside this file, or in the source tree's build/.
 """
+import contextlib
 import importlib.machinery
 import importlib.util
 import os
-import signal
 import sys
-import threading
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-GLUE_SIGNAL = 33  # shim/glue.h
 
 
 def load(name):
@@ -68,12 +66,11 @@ _syncless.set_interrupt(Interrupt)
 def _listen():
     """CPython shall raise what is due where it looks for signals.
 
-    Only the main thread may say so; until it has imported this, a call that is
-    interrupted ends in OSError first.
+    A kernel thread of its own cannot say so; until another one has imported
+    this, a call that is interrupted ends in OSError first.
     """
-    if threading.current_thread() is threading.main_thread() and is_preloaded():
-        current()  # the process has a host now, so the shim sees the next line
-        signal.signal(GLUE_SIGNAL, _syncless.hear)
+    with contextlib.suppress(RuntimeError):  # also without the preload
+        _syncless.listen()
 
 
 _listen()

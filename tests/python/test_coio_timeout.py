@@ -7,6 +7,7 @@
 Each wait in here would last for ever, so what ends it is the Timeout, and no
 clock is looked at.
 """
+import os
 import select
 import socket
 import subprocess
@@ -231,6 +232,29 @@ class Timeout(unittest.TestCase):
             thread.start()
         thread.join(support.HANG)
         self.assertIn('kernel thread', str(errors[0]))
+
+    def test_in_the_thread_that_has_imported_it_first(self):
+        """The waits that end there are CPython's own, which otherwise would not look."""
+        code = f'''
+import sys, threading
+sys.path.insert(0, {os.path.join(support.ROOT, "pyglue")!r})
+def body():
+    from syncless import coio
+    try:
+        with coio.Timeout(0.01):
+            threading.Event().wait()
+    except coio.Timeout:
+        print("in time")
+    co = coio.spawn(threading.Event().wait)
+    coio.sleep()
+    co.kill()
+    print(co.ended)
+thread = threading.Thread(target=body)
+thread.start()
+thread.join()
+'''
+        run = support.run_python('-c', code)
+        self.assertEqual((run.stdout, run.stderr), ('in time\nTrue\n', ''))
 
 
 if __name__ == '__main__':
