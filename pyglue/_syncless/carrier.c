@@ -46,6 +46,8 @@ static void set_current(Carrier *c, Task *t)
 		return;
 	Py_XINCREF(t);
 	c->current = t;
+	if (t && t->hold)
+		task_let_go(t);
 	Py_XDECREF(old);
 }
 
@@ -53,18 +55,115 @@ void carrier_found(Carrier *c, Task *t)
 {
 	if (c->current == t)
 		return;
+	if (c->current && c->current->hold && !shim->is_waiting(c->current->flow))
+		task_let_go(c->current);
 	Py_XINCREF(c->current);
 	set_ref((PyObject **)&t->resumer, (PyObject *)c->current);
 	set_current(c, t);
 }
 
+/* --- Hubs
+ *
+ * gevent and eventlet have a greenlet in each thread that runs a loop and resumes others, who switch back to it
+ * when they wait in its manner.  Under us they may wait in ours as well: in a driver, in a call of coio.  The hub has
+ * others to run meanwhile, and wants nothing that its switch returns; so it is made ready as if they had switched
+ * back, and their own turn comes when what they wait for has.
+ *
+ * gevent's hub ends when nothing waits by it, and tells main so.  It does not know of those that wait by us:
+ * they have a hold on it.
+ */
+
+static bool is_imported(PyObject *modules, const char *name)
+{
+	return PyDict_GetItemString(modules, name) != NULL;
+}
+
+/* Has either library been imported?  In most programs neither has, and each wait asks: they are looked for when
+ * the number of modules has changed. */
+static bool may_have_hub(void)
+{
+	static Py_ssize_t count;
+	static bool may;
+	PyObject *modules = PyImport_GetModuleDict(); /* borrowed */
+
+	if (modules && PyDict_Size(modules) != count) {
+		count = PyDict_Size(modules);
+		may = is_imported(modules, "gevent") || is_imported(modules, "eventlet");
+	}
+	return may && find_hub_hook;
+}
+
+static bool is_stale(const Task *t)
+{
+	return t->ended || shim->flow_is_stale(t->flow);
+}
+
+/* It may have resumed t before it has ever waited, in this process; then it is unknown. */
+static void look_for_hub(Carrier *c, Task *t)
+{
+	PyObject *g = PyObject_CallFunctionObjArgs(find_hub_hook, NULL);
+	Task *hub = g && g != Py_None ? task_of(g) : NULL;
+	bool is_new = false;
+
+	if (hub && is_stale(hub))
+		is_new = task_renew_flow(hub, c) == 0;
+	else if (!hub && g && g != Py_None)
+		is_new = (hub = task_adopt(c, g)) != NULL;
+	if (is_new) {
+		shim->landed(hub->flow); /* and has left for t */
+		shim->landed(t->flow);
+	}
+	if (PyErr_Occurred())
+		task_hook_failed(t, find_hub_hook);
+	Py_XINCREF(hub);
+	set_ref((PyObject **)&c->hub, (PyObject *)hub);
+	Py_XDECREF(g);
+}
+
+static bool has_left(const Task *t)
+{
+	return t && !t->ended && t->greenlet && !shim->is_waiting(t->flow);
+}
+
+void carrier_let_hub_go_on(Carrier *c, Task *t)
+{
+	task_let_go(t);
+	if ((!c->hub || is_stale(c->hub)) && may_have_hub())
+		look_for_hub(c, t);
+	if (c->hub == t || !has_left(c->hub))
+		return;
+	shim->left(c->hub->flow);
+	t->hold = PyObject_CallFunctionObjArgs(hold_hub_hook, c->hub->greenlet, NULL);
+	if (!t->hold)
+		task_hook_failed(t, hold_hub_hook);
+	if (t->hold == Py_None)
+		Py_CLEAR(t->hold);
+}
+
+/* The exception that is set is what gevent's hub tells main when nothing waits by it. */
+static bool is_loop_exit(void)
+{
+	PyObject *type, *value, *traceback, *name;
+	bool is;
+
+	PyErr_Fetch(&type, &value, &traceback);
+	name = PyObject_GetAttrString(type, "__name__");
+	is = name && PyUnicode_CompareWithASCIIString(name, "LoopExit") == 0;
+	Py_XDECREF(name);
+	PyErr_Restore(type, value, traceback);
+	return is;
+}
+
 static struct flow *hook_current(void *carrier)
 {
 	PyObject *type, *value, *traceback;
+	Carrier *c = carrier;
 	Task *t;
 
 	PyErr_Fetch(&type, &value, &traceback);
-	t = carrier_current(carrier);
+	t = carrier_current(c);
+	if (t)
+		carrier_let_hub_go_on(c, t);
 	PyErr_Restore(type, value, traceback); /* or forgets ours: then the thread waits */
 	return t ? t->flow : NULL;
 }
@@ -94,6 +193,10 @@ static bool hook_switch_to(void *carrier, void *from_data, void *to_data)
 	}
 	r = greenlets.switch_to(target, NULL, NULL);
 	carrier_found(c, from);
+	if (!r && is_loop_exit()) { /* no news to somebody who waits by us */
+		PyErr_Clear();
+		r = (Py_INCREF(Py_None), Py_None);
+	}
 	if (!r)
 		note_thrown(from);
 	Py_XDECREF(r);
@@ -160,23 +263,10 @@ static const struct glue_hooks hooks = {
  * to do for it. */
 static void show_stray(void)
 {
-	PyObject *type, *value, *traceback, *name;
-	bool is_hubs;
-
-	PyErr_Fetch(&type, &value, &traceback);
-	name = PyObject_GetAttrString(type, "__name__");
-	is_hubs = name && PyUnicode_CompareWithASCIIString(name, "LoopExit") == 0;
-	Py_XDECREF(name);
-	PyErr_Restore(type, value, traceback);
-	if (is_hubs)
+	if (is_loop_exit())
 		PyErr_Clear();
 	else
 		PyErr_WriteUnraisable(NULL);
-}
-
-static bool has_left(const Task *t)
-{
-	return t && !t->ended && t->greenlet && !shim->is_waiting(t->flow);
 }
 
 /* A task that was resumed by others than the scheduler has ended, and who did that would never run again.

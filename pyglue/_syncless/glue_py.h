@@ -71,7 +71,7 @@ typedef struct {
 	unsigned generation;  /* of the process, see carrier_generation */
 	PyObject *birthplace; /* the greenlet that all tasks begin from */
 	Task *current;	      /* the last one known to run; strong */
-	Task *hub;	      /* gevent's, once it has waited; strong */
+	Task *hub;	      /* gevent's or eventlet's, see carrier.c; strong */
 	Task *begins;	      /* what the birthplace is to begin; borrowed, it is in no queue meanwhile */
 } Carrier;
 
@@ -84,6 +84,8 @@ Carrier *carrier_mine(void);
 Task *carrier_current(Carrier *c);
 /* t runs, though the scheduler did not switch to it: who did so, the one that ran before, is t's resumer. */
 void carrier_found(Carrier *c, Task *t);
+/* t, which runs, is to wait or to give way: a hub that it has come from goes on meanwhile. */
+void carrier_let_hub_go_on(Carrier *c, Task *t);
 int carrier_init(PyObject *module);
 
 /* --- task.c and task_type.c */
@@ -101,6 +103,7 @@ struct task {
 	PyObject *greenlet; /* strong, but of a foreign one, which must be able to die, borrowed */
 	Task *resumer;	    /* who ran when others than the scheduler resumed it; strong */
 	PyObject *watch;    /* of a foreign one: a weak reference that tells of its end */
+	PyObject *hold;	    /* while it waits, on a hub that has resumed it: fn() that lets go; NULL: none */
 	Carrier *carrier;   /* strong; NULL: not started */
 	struct flow *flow;
 	int64_t limit; /* NEVER: none */
@@ -112,6 +115,9 @@ struct task {
 extern PyTypeObject *task_type;
 /* fn(task), asked which exception is due when a task's limit has passed; and the class whose making raises it. */
 extern PyObject *expired_hook, *interrupt_class;
+/* fn(): the greenlet that is the thread's hub, or None.  fn(greenlet): keeps that hub from its end until what this
+ * returns is called; or None: it has none.  NULL: not set. */
+extern PyObject *find_hub_hook, *hold_hub_hook;
 
 int task_init(PyObject *module);
 int task_registry_init(void);
@@ -123,6 +129,10 @@ Task *task_adopt(Carrier *c, PyObject *greenlet);
 Task *task_of(PyObject *greenlet);
 /* Makes its greenlet.  0, or -1 with an error. */
 int task_begin(Task *t, PyObject *parent);
+/* An error is set, by a hook that was called on the way of t: it is shown, but Ctrl-C and its like are due for t. */
+void task_hook_failed(Task *t, PyObject *hook);
+/* Lets go of a hub. */
+void task_let_go(Task *t);
 /* It has ended without having run, by the error that is set. */
 void task_end_unbegun(Task *t);
 /* A new flow if the old one is of another process.  0 or -1 with MemoryError. */

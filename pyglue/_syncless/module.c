@@ -127,6 +127,17 @@ static PyObject *set_interrupt(PyObject *self, PyObject *type)
 	return keep(&interrupt_class, type);
 }
 
+static PyObject *set_hub_hooks(PyObject *self, PyObject *args)
+{
+	PyObject *find, *hold;
+
+	(void)self;
+	if (!PyArg_ParseTuple(args, "OO", &find, &hold))
+		return NULL;
+	Py_DECREF(keep(&find_hub_hook, find));
+	return keep(&hold_hub_hook, hold);
+}
+
 /* Of interrupt_class. */
 static PyObject *raise_due(PyObject *self, PyObject *unused)
 {
@@ -199,6 +210,8 @@ static PyMethodDef functions[] = {
 	{ "ready_count", ready_count, METH_NOARGS, "Its length." },
 	{ "set_expired", set_expired, METH_O,
 	  "fn(task): the exception that is due when a task's limit has passed." },
+	{ "set_hub_hooks", set_hub_hooks, METH_VARARGS,
+	  "fn(): the thread's hub, or None.  fn(hub): keeps it from its end; returns fn() that undoes that." },
 	{ "set_interrupt", set_interrupt, METH_O, "The exception class whose making raises what is due." },
 	{ "raise_due", raise_due, METH_NOARGS, "Raises what is due for the running task." },
 	{ "hear", hear, METH_VARARGS, "The handler of the signal by which CPython's calls raise what is due." },

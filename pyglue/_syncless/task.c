@@ -12,7 +12,7 @@
 #include <errno.h>
 #include <time.h>
 
-PyObject *expired_hook, *interrupt_class;
+PyObject *expired_hook, *interrupt_class, *find_hub_hook, *hold_hub_hook;
 
 static PyObject *by_greenlet; /* {address of a greenlet: task} */
 
@@ -96,6 +96,7 @@ static PyObject *greenlet_gone(PyObject *self, PyObject *ref)
 	(void)ref;
 	Py_INCREF(t);
 	t->ended = true;
+	task_let_go(t);
 	leave(t);
 	t->greenlet = NULL;
 	Py_DECREF(t);
@@ -126,15 +127,30 @@ static bool is_main_greenlet(PyObject *g)
 	return is;
 }
 
-static bool is_gevents_hub(PyObject *g)
+void task_hook_failed(Task *t, PyObject *hook)
 {
-	PyObject *name = PyObject_GetAttrString((PyObject *)Py_TYPE(g), "__qualname__");
-	bool is = name && PyUnicode_CompareWithASCIIString(name, "Hub") == 0;
+	if (PyErr_ExceptionMatches(PyExc_Exception) || t->thrown || t->ended) {
+		PyErr_WriteUnraisable(hook);
+	} else {
+		set_ref(&t->thrown, task_raised());
+		shim->set_due(t->flow, true);
+	}
+}
 
-	if (!name)
-		PyErr_Clear();
-	Py_XDECREF(name);
-	return is;
+void task_let_go(Task *t)
+{
+	PyObject *hold = t->hold, *type, *value, *traceback, *r;
+
+	if (!hold)
+		return;
+	t->hold = NULL;
+	PyErr_Fetch(&type, &value, &traceback);
+	r = PyObject_CallFunctionObjArgs(hold, NULL);
+	if (!r)
+		task_hook_failed(t, hold);
+	Py_XDECREF(r);
+	Py_DECREF(hold);
+	PyErr_Restore(type, value, traceback);
 }
 
 Task *task_adopt(Carrier *c, PyObject *greenlet)
@@ -154,10 +170,6 @@ Task *task_adopt(Carrier *c, PyObject *greenlet)
 		t->greenlet = NULL;
 		Py_DECREF(t);
 		return NULL;
-	}
-	if (is_gevents_hub(greenlet)) {
-		Py_INCREF(t);
-		set_ref((PyObject **)&c->hub, (PyObject *)t);
 	}
 	Py_DECREF(t); /* by_greenlet has it */
 	return t;
@@ -248,6 +260,7 @@ int task_park(Task *t, int64_t deadline, const char *why)
 {
 	int r = 0;
 
+	carrier_let_hub_go_on(t->carrier, t);
 	t->in_park = true;
 	if (!t->permit)
 		r = shim->park(t->flow, deadline, why);
@@ -323,6 +336,7 @@ static void tell_end(Task *t)
 static void finish(Task *t, PyObject *result)
 {
 	t->ended = true;
+	task_let_go(t);
 	if (t->greenlet)
 		carrier_found(t->carrier, t);
 	if (result)

@@ -227,6 +227,7 @@ PyObject *task_schedule(void)
 
 	if (!me)
 		return NULL;
+	carrier_let_hub_go_on(me->carrier, me);
 	shim->yield(me->flow);
 	if ((me->thrown || me->limit != NEVER) && task_is_due(me) && task_raise_due(me) < 0)
 		return NULL;
@@ -384,6 +385,7 @@ static void task_dealloc(PyObject *self)
 		shim->flow_free(t->flow);
 	task_clear(self);
 	Py_CLEAR(t->watch);
+	Py_CLEAR(t->hold);
 	Py_CLEAR(t->resumer);
 	if (!t->foreign)
 		Py_CLEAR(t->greenlet);

@@ -63,6 +63,32 @@ class Interrupt(BaseException):
 _syncless.set_interrupt(Interrupt)
 
 
+def _find_hub():
+    """The loop of gevent or eventlet in the calling thread, once it has begun; or None."""
+    gevents = sys.modules.get('gevent._hub_local')
+    hub = gevents and gevents.get_hub_if_exists()
+    if not hub:  # nobody's greenlet that has not begun, or has ended, is true
+        eventlets = getattr(sys.modules.get('eventlet.hubs'), '_threadlocal', None)
+        hub = getattr(getattr(eventlets, 'hub', None), 'greenlet', None)
+    return hub or None
+
+
+def _hold(hub):
+    """gevent's hub shall not end for want of watchers; returns what lets go of it.  eventlet's does not end."""
+    if not hasattr(hub, 'loop'):
+        return None
+    watcher = hub.loop.async_()
+    watcher.start(lambda: None)
+
+    def let_go():
+        watcher.stop()
+        watcher.close()
+    return let_go
+
+
+_syncless.set_hub_hooks(_find_hub, _hold)
+
+
 def _listen():
     """CPython shall raise what is due where it looks for signals.
 
