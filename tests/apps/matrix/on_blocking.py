@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The same in the style of blocking programs, for libraries that patch them."""
+import threading
+import time
+
+
+def run(sock, answer, tick, seconds):
+    def go_on_ticking():
+        while not is_over:
+            time.sleep(seconds)
+            tick()
+    is_over = []
+    ticker = threading.Thread(target=go_on_ticking)
+    ticker.start()
+    while True:
+        reply = answer(sock.recv(100))
+        if reply is None:
+            break
+        sock.sendall(reply)
+    is_over.append(True)
+    ticker.join()
+    sock.close()
