@@ -40,6 +40,15 @@ def members(folder):
     return found
 
 
+# Of those that are not databases, what to say, and how the answer begins.
+GREETINGS = {
+    'MEMCACHED': (b'version\r\n', b'VERSION '),
+    'LDAP': (bytes.fromhex('300c020101600702010304008000'), b'0'),  # an anonymous bind
+    'AMQP': (b'AMQP\0\0\x09\x01', b'\x01\0\0'),  # of version 0.9.1; a method on channel 0
+    'SSH': (b'', b'SSH-2.0-'),
+}
+
+
 class Watch:
     """Pidfds of a set's servers and their keeper, to await their end."""
 
@@ -129,9 +138,19 @@ class Run(unittest.TestCase):
                 watch.assert_gone(self)
 
     def test_even_a_killed_run_leaves_nothing(self):
-        with self.running('redis') as (process, variables):
+        with self.running('redis', 'rabbitmq') as (process, variables):
             watch = Watch(variables)
             process.kill()
+            watch.assert_gone(self)
+
+    def test_others_answer_and_go(self):
+        with self.running('redis', 'memcached', 'slapd', 'rabbitmq', 'sshd') as (process, variables):
+            watch = Watch(variables)
+            for name, (words, answer) in GREETINGS.items():
+                if f'SYNCLESS_{name}_PORT' in variables:
+                    self.assertEqual(say_to(variables[f'SYNCLESS_{name}_PORT'], words, len(answer)), answer)
+            process.stdin.close()
+            self.assertEqual(process.wait(HANG), 0)
             watch.assert_gone(self)
 
     def status_of(self, *command):
