@@ -25,6 +25,8 @@
 /* So often the waits of a flow that something is due for end early, one after the other with nothing in between
  * that could raise it.  Whoever goes on has locks that are not the interpreter's: they may not fail. */
 #define DELIVERIES_MAX (2 * GLUE_DELIVERIES)
+/* There is C code that never gives up, such as gRPC's loop in a thread other than main. */
+#define DELIVERIES_IN_VAIN 1000
 
 const struct glue_hooks *greenlet_hooks;
 void (*greenlet_python_handler)(int);
@@ -292,9 +294,19 @@ int greenlet_ended_early(struct coro *me)
 	return err ? -err : -EINTR;
 }
 
+static int deliveries_of(const struct coro *co)
+{
+	return co && co->flow_of ? CONTAINER_OF(co, const struct flow, co)->deliveries : 0;
+}
+
 bool greenlet_is_deaf(const struct coro *co)
 {
-	return co && co->flow_of && CONTAINER_OF(co, const struct flow, co)->deliveries >= DELIVERIES_MAX;
+	return deliveries_of(co) >= DELIVERIES_MAX;
+}
+
+bool greenlet_is_stubborn(const struct coro *co)
+{
+	return deliveries_of(co) >= DELIVERIES_IN_VAIN;
 }
 
 void greenlet_interrupted(struct coro *thread, int note)

@@ -54,6 +54,11 @@ static deadline_t pause_before(deadline_t until)
 	return pause < until ? pause : until;
 }
 
+static int cancel_flag(const struct coro *me)
+{
+	return UNLIKELY(greenlet_is_stubborn(me)) ? 0 : WAITQ_CANCEL;
+}
+
 int wait_fd(struct coro *me, struct fdrec *f, short want, deadline_t until, int flags, const char *why)
 {
 	int r;
@@ -64,7 +69,7 @@ int wait_fd(struct coro *me, struct fdrec *f, short want, deadline_t until, int 
 		return r == 0 && now_ns() >= until ? -ETIMEDOUT : r;
 	}
 	me = coro_flow(me);
-	r = park_on_fd(me, f, want, until, flags | WAITQ_CANCEL, why);
+	r = park_on_fd(me, f, want, until, flags | cancel_flag(me), why);
 	if (UNLIKELY(r == -ECANCELED))
 		r = coro_ended_early(me);
 	return r;
@@ -277,7 +282,7 @@ int wait_many(struct coro *me, const struct pollfd *fds, nfds_t n, deadline_t un
 	m->epfd = -1;
 	r = add_all(m, me, fds);
 	if (r == 0)
-		r = park_on_many(me, m, until, flags | WAITQ_CANCEL, why);
+		r = park_on_many(me, m, until, flags | cancel_flag(me), why);
 	leave_many(m);
 	errno = saved;
 	if (UNLIKELY(r == -ECANCELED))
@@ -303,7 +308,7 @@ int wait_until(struct coro *me, deadline_t until, int flags, const char *why)
 	int r;
 
 	me = coro_flow(me);
-	flags |= WAITQ_CANCEL;
+	flags |= cancel_flag(me);
 	coro_begin_wait(me, until, flags);
 	while ((r = coro_early_end(me, flags)) == 0)
 		sched_park(me, why, -1);

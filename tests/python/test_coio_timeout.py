@@ -7,18 +7,40 @@
 Each wait in here would last for ever, so what ends it is the Timeout, and no
 clock is looked at.
 """
+import ctypes
+import functools
 import os
 import select
 import socket
 import subprocess
+import tempfile
 import threading
 import time
 import unittest
 
+import inline_calls
 import support
 from coroutines import Raised, _glue, coio, forever
 
 SOON = 0.01
+STUBBORN = r'''
+#include <poll.h>
+
+void wait_for(int fd, int *tries)
+{
+	struct pollfd p = {.fd = fd, .events = POLLIN};
+
+	do
+		++*tries;
+	while (poll(&p, 1, -1) != 1);
+}
+'''
+
+
+@functools.lru_cache(None)
+def stubborn_library():
+    with tempfile.TemporaryDirectory() as folder:
+        return ctypes.CDLL(inline_calls.compile_c(f'{folder}/libstubborn.so', STUBBORN, '-shared', '-fPIC'))
 
 
 def compute_past(timeout):
@@ -217,6 +239,18 @@ class Timeout(unittest.TestCase):
         coio.spawn(lambda: timeouts.append(coio.Timeout(SOON).start())).join()
         self.assertFalse(timeouts[0].pending)
         timeouts[0].cancel()
+
+    @unittest.skipUnless(inline_calls.CC, 'no compiler')
+    def test_a_library_that_never_gives_up(self):
+        """As gRPC's does in a thread: it is told so many times, then waits undisturbed instead of spinning."""
+        library, tries = stubborn_library(), ctypes.c_int()
+        ours, its = socket.socketpair()
+        with ours, its:
+            threading.Thread(target=lambda: (time.sleep(20 * SOON), ours.send(b'x'))).start()
+            with self.assertRaises(coio.Timeout), coio.Timeout(SOON):
+                library.wait_for(its.fileno(), ctypes.byref(tries))
+                coio.sleep(SOON)
+        self.assertLess(tries.value, 2000)
 
     def test_not_in_kernel_threads(self):
         errors = []
