@@ -29,6 +29,7 @@
 #     make suites-all     all of them (scripts/suites.txt), but GUIs and the network; takes an hour
 #     make client-suites  the suites of psycopg2, mysqlclient, PyMySQL, requests, urllib3 and redis-py, likewise
 #     make matrix     other libraries' loops beside coroutines, and beside each other: prints the tables of README (MATRIXFLAGS)
+#     make drivers    the table of clients that wait cooperatively (README); PYTHON=... for another interpreter
 #     make check-fresh    as root: run, test and pip install in a minimal system that is made for it
 #
 # TESTFLAGS go to tests/run, for example TESTFLAGS='-k mutex'.  V=1 shows whole commands.
@@ -154,6 +155,13 @@ matrix:
 	scripts/setup matrix
 	$(MAKE) all
 	scripts/services run mariadb -- tests/apps/matrix/run $(MATRIXFLAGS)
+
+DRIVER_SERVICES = mariadb postgres redis memcached slapd rabbitmq sshd
+
+drivers:
+	scripts/setup drivers
+	$(MAKE) all
+	scripts/services run $(DRIVER_SERVICES) -- scripts/drivers $(DRIVERS)
 
 fuzz:
 	scripts/setup fuzz
@@ -379,6 +387,6 @@ $(addprefix $(BUILD)/shim/,init.o core/libc.o core/loaded.o core/settings.o call
 
 -include $(SHIM_OBJ:.o=.d) $(GLUE_OBJ:.o=.d) $(TEST_PROGRAMS:=.d) $(TEST_SHARED:=.d)
 
-.PHONY: all run test check bench bench-http pythons cross suites suites-all client-suites matrix fuzz soak deps install uninstall clean \
+.PHONY: all run test check bench bench-http pythons cross suites suites-all client-suites drivers matrix fuzz soak deps install uninstall clean \
 	check-asan check-backends check-ucontext check-handoff check-faults check-websocket check-http-load check-mixes check-clang check-model check-surface \
 	check-fresh objects programs
