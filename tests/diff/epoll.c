@@ -2,6 +2,7 @@
  *
  * epoll: which events, how often, for whom; epolls in epolls; errors of each call.
  */
+#include "diff/mask.h"
 #include "diff/net.h"
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -507,17 +508,6 @@ CASE(epoll_read_and_write)
 }
 
 /* --- Masks */
-
-static sigset_t usr1, none;
-
-static void prepare_mask(void)
-{
-	sigemptyset(&none);
-	sigemptyset(&usr1);
-	sigaddset(&usr1, SIGUSR1);
-	on_signal(SIGUSR1, count_signal, SA_RESTART);
-	E(pthread_sigmask(SIG_BLOCK, &usr1, NULL));
-}
 
 CASE_THREADS(epoll_pwait_pending_signal)
 {

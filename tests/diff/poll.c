@@ -2,6 +2,7 @@
  *
  * poll and ppoll: which bits of which descriptor, at once and after a wait; timeouts, masks, errors.
  */
+#include "diff/mask.h"
 #include "diff/net.h"
 #include <sys/eventfd.h>
 #include <sys/resource.h>
@@ -403,17 +404,6 @@ CASE(poll_of_high_numbers)
 }
 
 /* --- Masks */
-
-static sigset_t usr1, none;
-
-static void prepare_mask(void)
-{
-	sigemptyset(&none);
-	sigemptyset(&usr1);
-	sigaddset(&usr1, SIGUSR1);
-	on_signal(SIGUSR1, count_signal, SA_RESTART);
-	E(pthread_sigmask(SIG_BLOCK, &usr1, NULL));
-}
 
 CASE_THREADS(ppoll_pending_signal)
 {

@@ -2,6 +2,7 @@
  *
  * select and pselect: the three sets, what is left in them, and what is left of the time.
  */
+#include "diff/mask.h"
 #include "diff/net.h"
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -294,17 +295,6 @@ CASE(select_of_getdtablesize)
 }
 
 /* --- Masks */
-
-static sigset_t usr1, none;
-
-static void prepare_mask(void)
-{
-	sigemptyset(&none);
-	sigemptyset(&usr1);
-	sigaddset(&usr1, SIGUSR1);
-	on_signal(SIGUSR1, count_signal, SA_RESTART);
-	E(pthread_sigmask(SIG_BLOCK, &usr1, NULL));
-}
 
 CASE_THREADS(pselect_pending_signal)
 {

@@ -5,6 +5,7 @@
  * timeout: 120
  */
 #include "diff/started.h"
+#include "diff/parked.h"
 #include <pty.h>
 
 /* --- posix_spawn */
@@ -153,35 +154,6 @@ CASE(descriptors_of_the_program)
 }
 
 /* --- Beside others */
-
-static int park_pipe[2];
-static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
-
-static void *park_in_read(void *arg)
-{
-	char c;
-
-	blocks();
-	R(read(park_pipe[0], &c, 1));
-	return arg;
-}
-
-static void *park_in_lock(void *arg)
-{
-	blocks();
-	E(pthread_mutex_lock(&mutex));
-	E(pthread_mutex_unlock(&mutex));
-	return arg;
-}
-
-static void *park_in_sleep(void *arg)
-{
-	struct timespec ts = ms_span(50);
-
-	blocks();
-	R(nanosleep(&ts, NULL));
-	return arg;
-}
 
 static void *all_ways(void *arg)
 {
