@@ -42,7 +42,7 @@ int greenlet_ended_early(struct coro *me);
 
 /* Has it been told so often that something is due that the wait of a lock must not end for that again? */
 bool greenlet_is_deaf(const struct coro *co);
-/* Has it tried again so often that its waits run their course, so that it spins no more? */
+/* Has it tried again so often that its waits for descriptors run their course, so that it spins no more? */
 bool greenlet_is_stubborn(const struct coro *co);
 
 /* A handler has run that interrupts calls of `thread`, a carrier: the greenlet that the interpreter's handlers

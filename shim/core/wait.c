@@ -54,6 +54,7 @@ static deadline_t pause_before(deadline_t until)
 	return pause < until ? pause : until;
 }
 
+/* Sleeps end early for ever: who counts tries, as SQLite does while a database is locked, comes to an end so. */
 static int cancel_flag(const struct coro *me)
 {
 	return UNLIKELY(greenlet_is_stubborn(me)) ? 0 : WAITQ_CANCEL;
@@ -308,7 +309,7 @@ int wait_until(struct coro *me, deadline_t until, int flags, const char *why)
 	int r;
 
 	me = coro_flow(me);
-	flags |= cancel_flag(me);
+	flags |= WAITQ_CANCEL;
 	coro_begin_wait(me, until, flags);
 	while ((r = coro_early_end(me, flags)) == 0)
 		sched_park(me, why, -1);
