@@ -153,9 +153,6 @@ class Service:
         with open(self.log, errors='replace') as log:
             return text in log.read()
 
-    def clean(self):
-        """Removes what it has made outside its folder; it has ended."""
-
     def last_words(self):
         with open(self.log, errors='replace') as log:
             lines = [line.strip() for line in log if line.strip()]

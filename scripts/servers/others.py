@@ -110,8 +110,7 @@ class OpenSSH(Service):
     """sshd, which lets in who has the key that lies in its folder: its own user, so it is run as the caller."""
     name = 'sshd'
     prefix = 'SYNCLESS_SSH_'
-    EMPTY = '/run/sshd'  # it insists on it, as root
-    has_made_empty = False
+    EMPTY = '/run/sshd'  # as root it insists on it; one folder for all that run, so it stays
 
     def begin(self):
         self.server = find_program('sshd')
@@ -120,9 +119,7 @@ class OpenSSH(Service):
             for path in self.folder, self.data:
                 os.chown(path, 0, 0)
             self.user = None
-            if not os.path.isdir(self.EMPTY):
-                os.mkdir(self.EMPTY, 0o755)
-                self.has_made_empty = True
+            os.makedirs(self.EMPTY, 0o755, exist_ok=True)
         keygen = shlex.join([find_program('ssh-keygen'), '-q', '-t', 'ed25519', '-N', '', '-f'])
         return self.popen(['sh', '-c', f'{keygen} host && {keygen} user'])
 
@@ -145,10 +142,6 @@ MaxStartups {CONNECTIONS}
 
     def is_ready(self):
         return self.has_said(f'Server listening on 127.0.0.1 port {self.port}.')
-
-    def clean(self):
-        if self.has_made_empty:
-            os.rmdir(self.EMPTY)
 
     def variables(self):
         return {'HOST': '127.0.0.1', 'PORT': str(self.port), 'USER': getpass.getuser(),
