@@ -31,6 +31,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(HERE)))
 COUNT = 50
 SOON = 0.3  # seconds after which a limit is meant to be over
+REST = 3  # seconds in which threads come to rest
 LATE = 10  # seconds after which it does not count as kept
 ENOUGH = 60  # seconds after which a wait is a hang
 SKIPPED = 77
@@ -195,7 +196,7 @@ def check_waits(client):
         if time.monotonic() > end:
             return f'no: {count} at once'
         time.sleep(0.01)
-    threads_then = threads_at_rest()
+    verdict = verdict_on_threads(client)
     client.release()
     for thread in threads:
         thread.join()
@@ -203,15 +204,15 @@ def check_waits(client):
         return f'no: {errors[0][0]}: {errors[0][1]}'
     if answers != {number: f'answer-{number}' for number in range(COUNT)}:
         return 'no: wrong answers'
-    return told_of_threads(client, *threads_then)
+    return verdict
 
 
-def threads_at_rest():
-    """kernel_threads(), when who has been handed off on its way into the wait has got there."""
-    end = time.monotonic() + LATE
-    while (found := kernel_threads())[1] and time.monotonic() < end:
+def verdict_on_threads(client):
+    """told_of_threads(), when who was handed off on its way has got there, and new threads have their names."""
+    end = time.monotonic() + REST
+    while (cell := told_of_threads(client, *kernel_threads())).startswith('no') and time.monotonic() < end:
         time.sleep(0.01)
-    return found
+    return cell
 
 
 def told_of_threads(client, names, away):
