@@ -35,6 +35,21 @@ static int again(int64_t deadline)
 	return -err;
 }
 
+/* A thread of its own must let the others have the GIL while it waits.  Of coroutines whoever runs next needs it. */
+static PyThreadState *leave_gil(const struct conn *c)
+{
+	return c->server->threads ? PyEval_SaveThread() : NULL;
+}
+
+static void take_gil(PyThreadState *state)
+{
+	int saved = errno;
+
+	if (state)
+		PyEval_RestoreThread(state);
+	errno = saved;
+}
+
 bool conn_make_room(struct conn *c, size_t n)
 {
 	size_t used = c->end - c->begin, room = c->room;
@@ -72,9 +87,11 @@ ssize_t conn_fill(struct conn *c, int64_t deadline)
 	if (c->nheld && !conn_flush(c))
 		return -EPIPE;
 	for (;;) {
+		PyThreadState *state = leave_gil(c);
 		ssize_t n = recv(c->fd, c->buf + c->end, c->room - c->end, 0);
 		int r;
 
+		take_gil(state);
 		c->is_drained = n < (ssize_t)(c->room - c->end);
 		if (LIKELY(n > 0))
 			c->end += (size_t)n;
@@ -119,9 +136,11 @@ static bool write_now(struct conn *c, struct iovec *v, int count)
 		return stream_write(c, v, count);
 	while (count) {
 		struct msghdr m = { .msg_iov = v, .msg_iovlen = (size_t)count };
+		PyThreadState *state = leave_gil(c);
 		ssize_t n = count == 1 ? send(c->fd, v->iov_base, v->iov_len, MSG_NOSIGNAL)
 				       : sendmsg(c->fd, &m, MSG_NOSIGNAL);
 
+		take_gil(state);
 		if (LIKELY(n >= 0)) {
 			conn_use_up(&v, &count, (size_t)n);
 			deadline = 0;
@@ -220,8 +239,10 @@ int64_t conn_send_file(struct conn *c, int file, int64_t count)
 		conn_flush(c);
 	while (sent < count && !c->broken) {
 		size_t piece = count - sent < PIECE ? (size_t)(count - sent) : PIECE;
+		PyThreadState *state = leave_gil(c);
 		ssize_t n = sendfile(c->fd, file, NULL, piece);
 
+		take_gil(state);
 		if (n > 0) {
 			sent += n;
 			deadline = 0;

@@ -3,7 +3,7 @@
  * What the files of the HTTP server's core share.  The style inside is the blocking one: a connection is served
  * by a coroutine that reads, calls the application and writes; libsyncless.so makes its recv() and send() wait.
  * The GIL is held throughout: a call that finds nothing parks the coroutine, which costs a switch and no
- * hand-over.
+ * hand-over.  Only where connections have threads is it left while one waits (conn.c).
  *
  *   span.c     words and numbers
  *   head.c     a request's head: the only user of the parser, with our own strict rules on top
@@ -273,6 +273,7 @@ struct server {
 	struct conn *conns;
 	int nconns;
 	bool stopping;
+	char threads;		   /* each connection is served by one of its own, not by a coroutine */
 	uint64_t requests, errors; /* so far */
 	char stamp[96];		   /* "Server: ...\r\nDate: ...\r\n" */
 	size_t stamp_size, date_at;

@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A worker for gunicorn: in each process many requests at once, for applications whose code blocks.
+"""Workers for gunicorn: in each process many requests at once, for applications whose code blocks.
 
     syncless run gunicorn -k syncless.gunicorn.Worker -w 4 package.module:application
+
+Each connection that is being served has a green thread, as any application
+may expect that tells requests apart by threading.local or by RLock.  Those
+that do not may take syncless.gunicorn.CoroutineWorker, which is quicker.
 
 gunicorn listens, forks, reloads and restarts; the HTTP is that of syncless.wsgi,
 whose limits are taken from gunicorn's settings.  docs/deploy.md says which.
@@ -25,7 +29,7 @@ try:
 except ImportError as error:
     raise ImportError('syncless.gunicorn needs the package gunicorn: python3 -m pip install gunicorn') from error
 
-__all__ = ['Worker']
+__all__ = ['CoroutineWorker', 'Worker']
 
 HEARTBEAT = 1.0  # seconds
 MOST_HEADERS = 128  # that the parser takes
@@ -94,7 +98,8 @@ class _Proxies:
 def _request(environ):
     """What hooks and the access log may ask of a request."""
     headers = [(name[5:].replace('_', '-'), value) for name, value in environ.items() if name.startswith('HTTP_')]
-    headers += [(name.replace('_', '-'), environ[name]) for name in ('CONTENT_TYPE', 'CONTENT_LENGTH') if name in environ]
+    headers += [(name.replace('_', '-'), environ[name])
+                for name in ('CONTENT_TYPE', 'CONTENT_LENGTH') if name in environ]
     return types.SimpleNamespace(
         method=environ['REQUEST_METHOD'], uri=environ['RAW_URI'], path=environ['RAW_URI'].partition('?')[0],
         query=environ['QUERY_STRING'], version=tuple(map(int, environ['SERVER_PROTOCOL'][5:].split('.'))),
@@ -120,11 +125,13 @@ def _tls(cfg):
 
 
 class Worker(base.Worker):
-    """gunicorn -k syncless.gunicorn.Worker; see the module.
+    """gunicorn -k syncless.gunicorn.Worker: a green thread for each connection; see the module.
 
     RuntimeError, which gunicorn prints: without the preload; with settings that
     it cannot follow.
     """
+
+    threads = True
 
     @classmethod
     def setup(cls):
@@ -217,7 +224,7 @@ class Worker(base.Worker):
         listener = _Listener(sock, self.cfg.worker_connections)
         access_log = self._end if self.post_request or self._logs_access() else None
         listener.server = wsgi.HttpServer(self._application, listener, access_log, environ, _tls(self.cfg),
-                                          **self._limits())
+                                          threads=self.threads, **self._limits())
         return listener.server
 
     def _logs_access(self):
@@ -279,3 +286,14 @@ class Worker(base.Worker):
                 self.post_request(self, request, environ, response)
             except Exception:
                 self.log.exception('Exception in post_request hook')
+
+
+class CoroutineWorker(Worker):
+    """gunicorn -k syncless.gunicorn.CoroutineWorker: all connections in coroutines of one thread, which costs less.
+
+    For applications that do not count on threading.local, threading.RLock or
+    threading.get_ident() to tell requests apart.  Flask's own objects do not;
+    Django, CherryPy, web.py and SQLAlchemy's scoped_session do.
+    """
+
+    threads = False

@@ -48,7 +48,7 @@ def _peer(name):
 
 
 def _ours(application):
-    return lambda port: [LAUNCHER, 'serve', application, '--bind', f'127.0.0.1:{port}']
+    return lambda port: [LAUNCHER, 'serve', application, '--coroutines', '--bind', f'127.0.0.1:{port}']
 
 
 def _compile_go():

@@ -17,7 +17,7 @@ from http_case import Client
 
 PACKAGE = os.path.join(support.ROOT, 'pyglue')
 LAUNCHER = os.path.join(os.path.dirname(support.PRELOAD.split(':')[0]), 'syncless')
-MOST_THREADS = 2  # kernel threads of a process that waits for anything: its own, and the watchdog
+MOST_THREADS = 3  # kernel threads of a process that waits: its own, the watchdog, and one that becomes a green thread
 
 # What an application of the tests imports.
 PASS_GATE = '''
@@ -76,8 +76,8 @@ class AppCase(unittest.TestCase):
         self.gate = Gate()
         self.addCleanup(self.gate.close)
         self.write(pass_gate=PASS_GATE, **self.files)
-        self.env = support.plain_env(PYTHONPATH=f'{PACKAGE}:{support.HERE}', PYTHON=sys.executable, PYTHONUNBUFFERED='1',
-                                     GATE=str(self.gate.port))
+        self.env = support.plain_env(PYTHONPATH=f'{PACKAGE}:{support.HERE}', PYTHON=sys.executable,
+                                     PYTHONUNBUFFERED='1', GATE=str(self.gate.port))
         self.started = 0
 
     def write(self, **files):
@@ -90,8 +90,9 @@ class AppCase(unittest.TestCase):
         self.started += 1
         log = f'{self.folder}/{self.started}.log'
         with open(log, 'w') as file:
-            process = subprocess.Popen([LAUNCHER, 'run', *words] if preloaded else words, cwd=self.folder, env=self.env,
-                                       stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True, **options)
+            process = subprocess.Popen([LAUNCHER, 'run', *words] if preloaded else words, cwd=self.folder,
+                                       env=self.env, stdin=subprocess.DEVNULL, stdout=file, stderr=file,
+                                       start_new_session=True, **options)
         process.log = log
         self.addCleanup(self.end, process)
         return process

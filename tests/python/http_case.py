@@ -112,6 +112,7 @@ class HttpCase(unittest.TestCase):
     """self.serve(application) starts one in this thread; connect() and ask() go to the last."""
 
     tls = context = None  # for a server with TLS, and its clients' ssl.SSLContext
+    threads = False
 
     def setUp(self):
         self.servers = []
@@ -120,7 +121,7 @@ class HttpCase(unittest.TestCase):
     def serve(self, application=hello, **options):
         listener = wsgi.listen(('127.0.0.1', 0))
         self.address = listener.getsockname()[:2]
-        self.server = wsgi.HttpServer(application, listener, **{'tls': self.tls, **options})
+        self.server = wsgi.HttpServer(application, listener, **{'tls': self.tls, 'threads': self.threads, **options})
         serving = coio.spawn(self.server.serve)
         self.servers.append((self.server, listener, serving))
         return self.server

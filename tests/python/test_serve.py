@@ -89,8 +89,8 @@ class Serve(unittest.TestCase):
 
     def assert_refused(self, words, line, before=()):
         """One line, which has this, and exit code 1."""
-        run = subprocess.run([*before, LAUNCHER, 'serve', *words], env=self.env, cwd=self.folder, stderr=subprocess.PIPE,
-                             stdin=subprocess.DEVNULL, text=True, timeout=support.HANG)
+        run = subprocess.run([*before, LAUNCHER, 'serve', *words], env=self.env, cwd=self.folder,
+                             stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, timeout=support.HANG)
         self.assertEqual((run.returncode, run.stderr.count('\n')), (1, 1), run.stderr)
         self.assertIn(line, run.stderr)
         self.assertTrue(run.stderr.startswith('syncless: '))
@@ -100,7 +100,8 @@ class Serve(unittest.TestCase):
             port = taken.getsockname()[1]
             for words, line in ((['nowhere:app'], 'there is no module nowhere here or on the path'),
                                 (['demo:missing'], 'module demo has no missing'), (['demo:inner.x'], 'has no inner.x'),
-                                (['demo:number'], '1 is no application'), (['demo:of_one'], 'cannot be called as application'),
+                                (['demo:number'], '1 is no application'),
+                                (['demo:of_one'], 'cannot be called as application'),
                                 (['demo', '--bind', f'127.0.0.1:{port}'], f'127.0.0.1:{port}: Address already in use'),
                                 (['demo', '--bind', 'x'], '--bind wants HOST:PORT, not x'),
                                 (['demo', '--fd', '0'], 'descriptor 0 is no socket'),
@@ -110,13 +111,14 @@ class Serve(unittest.TestCase):
                                 (['demo', '--unix', '/nowhere/at/all'], '/nowhere/at/all: No such file or directory'),
                                 (['demo', '--unix', self.folder], 'a file that is no socket stands there'),
                                 (['demo', '--unix', 'x' * 200], ': AF_UNIX path too long'),
-                                (['demo', '--access-log', 'json', '--access-log-file', '/nowhere/log', '--bind', '127.0.0.1:0'],
-                                 '/nowhere/log: No such file or directory')):
+                                (['demo', '--access-log', 'json', '--access-log-file', '/nowhere/log', '--bind',
+                                  '127.0.0.1:0'], '/nowhere/log: No such file or directory')):
                 self.assert_refused(words, line)
 
     def test_modules_that_fail(self):
-        for text, line in (('import nothing_of_this_name', "ModuleNotFoundError: No module named 'nothing_of_this_name'"),
-                           ('import os\n1 / 0', 'ZeroDivisionError: division by zero'), ('a b', 'SyntaxError: invalid syntax'),
+        for text, line in (('import nothing_here', "ModuleNotFoundError: No module named 'nothing_here'"),
+                           ('import os\n1 / 0', 'ZeroDivisionError: division by zero'),
+                           ('a b', 'SyntaxError: invalid syntax'),
                            ('raise ValueError("two\\nlines")', 'ValueError')):
             with open(self.folder + '/broken.py', 'w') as file:
                 file.write(text)
@@ -198,7 +200,8 @@ class Serve(unittest.TestCase):
         path = self.folder + '/demo.py'
         with open(path) as file:
             text = file.read()
-        self.assert_refused(['demo', '--unix', path], f'{path}: a file that is no socket stands there; name another path\n')
+        self.assert_refused(['demo', '--unix', path],
+                            f'{path}: a file that is no socket stands there; name another path\n')
         with open(path) as file:
             self.assertEqual(file.read(), text)
 
@@ -260,7 +263,8 @@ class Serve(unittest.TestCase):
         with socket.socket() as deaf, open(self.folder + '/demo.py') as file:
             deaf.bind(('127.0.0.1', 0))
             self.env['LISTEN_FDS'] = '1'
-            for passed, line in ((deaf, 'descriptor 3 is a socket that does not listen; with systemd, leave Accept=yes out'),
+            for passed, line in ((deaf, 'descriptor 3 is a socket that does not listen; with systemd, leave '
+                                        'Accept=yes out'),
                                  (file, 'descriptor 3 is no socket: Socket operation on non-socket')):
                 process = self.start_as_systemd(passed)
                 self.assertEqual(process.communicate(timeout=support.HANG)[1], f'syncless: {line}\n')

@@ -34,7 +34,7 @@ class Stop(HttpCase):
         clients = [self.connect() for _ in range(2)]
         for client in clients:
             self.assertEqual(client.ask().status, 200)
-        while self.server.core.resting < 2:
+        while self.server.core.resting + len(self.server.idle) < 2:
             coio.sleep(0.01)
         for client in clients:
             client.send(request())

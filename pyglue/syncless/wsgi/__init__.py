@@ -20,7 +20,7 @@ Importing needs no preload; serving does (`syncless run PROGRAM`).
 import logging
 import socket
 
-from ._apps import BaseHttpWsgiWrapper, CanBeCherryPyApp, Simple, application_of
+from ._apps import BaseHttpWsgiWrapper, CanBeCherryPyApp, Simple, application_of, counts_on_threads
 from . import _log, _names  # noqa: F401
 from ._names import (HTTP_1_1_METHODS, HTTP_REQUEST_METHODS_WITH_BODY, HTTP_VERSIONS, GetHttpDate, HttpRequestFromEnv,
                      PopulateDefaultWsgiEnv, RespondWithBad, WsgiErrorsStream, WsgiReadError,
@@ -54,9 +54,11 @@ def RunHttpServer(app, server_address=None, listen_queue_size=1024, **options): 
     app             a WSGI callable, a class derived from BaseHTTPRequestHandler, an application of web.py, a class or
                     object of CherryPy's; TypeError: nothing of these
     server_address  (host, port); None: 127.0.0.1:6666, for web.py 0.0.0.0:8080, for CherryPy 127.0.0.1:8080
-    options         of HttpServer
+    options         of HttpServer; threads is True by default for web.py and CherryPy, which keep a request in
+                    threading.local
     """
     application, default = application_of(app)
+    options.setdefault('threads', counts_on_threads(app))
     with listen(server_address or default, listen_queue_size) as listener:
         logging.getLogger('syncless.wsgi').info('serving at %s:%s', *listener.getsockname()[:2])
         HttpServer(application, listener, **options).serve()

@@ -146,9 +146,18 @@ def _mount_cherrypy(app):
     return tree
 
 
+def _is_webpy(app):
+    return not callable(app) and all(hasattr(app, name) for name in ('handle', 'request', 'run', 'wsgifunc', 'cgirun'))
+
+
+def counts_on_threads(app):
+    """Is it known to keep what belongs to a request in threading.local?"""
+    return _is_webpy(app) or CanBeCherryPyApp(app)
+
+
 def application_of(app):
     """(WSGI application, default address) of what RunHttpServer() takes; TypeError: of nothing else."""
-    if not callable(app) and all(hasattr(app, name) for name in ('handle', 'request', 'run', 'wsgifunc', 'cgirun')):
+    if _is_webpy(app):
         return app.wsgifunc(), ('0.0.0.0', 8080)  # web.py
     if CanBeCherryPyApp(app):
         return _mount_cherrypy(app), ('127.0.0.1', 8080)
@@ -220,7 +229,8 @@ def with_metrics(application, path, servers):
                  sum(core.active for core in cores)),
                 ('syncless_tls_handshake_failures_total', 'counter', 'Connections that ended before TLS had begun.',
                  sum(server.failed_handshakes for server in servers))]
-        text = ''.join(f'# HELP {name} {what}\n# TYPE {name} {kind}\n{name} {value}\n' for name, kind, what, value in rows)
+        text = ''.join(f'# HELP {name} {what}\n# TYPE {name} {kind}\n{name} {value}\n'
+                       for name, kind, what, value in rows)
         start_response('200 OK', [('Content-Type', 'text/plain; version=0.0.4')])
         return [text.encode()]
     return measured

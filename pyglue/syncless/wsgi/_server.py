@@ -6,9 +6,13 @@ The core (pyglue/_syncless_http) waits for all of them, reads, calls the applica
 and writes, in a coroutine that goes from one connection to the next; when the
 application waits another coroutine goes on with the rest.
 
+With threads a connection that is being served has one of its own instead; when
+it has asked nothing for a second it gives that up, and waits here (_Idle).
+
 Over TLS a connection begins with its handshake, in its own coroutine, and has an
 ssl.SSLSocket beside its descriptor.
 """
+import _thread
 import collections
 import errno
 import logging
@@ -16,6 +20,7 @@ import os
 import select
 import socket
 import sys
+import threading
 import time
 import traceback
 
@@ -58,55 +63,84 @@ handshake_seconds  within which TLS must have begun; then the connection is clos
 
 
 class _Idle:
-    """Connections that ask nothing.  One coroutine waits for all of them, and for their deadlines."""
+    """Connections that ask nothing.  One coroutine, or thread, waits for all of them, and for their deadlines."""
 
-    def __init__(self, wake, close):
+    def __init__(self, wake, close, spawn):
         self.wake = wake  # called with (fd, *what, deadline)
         self.close_one = close  # likewise
+        self.spawn = spawn
+        self.lock = threading.Lock()  # those who come may be threads
         self.records = {}  # fd: (*what, deadline), the earliest first but for those that were here before
         self.epoll = select.epoll()
-        self.watching = None
+        self.is_watched = self.is_closed = False
 
     def __len__(self):
         return len(self.records)
 
     def add(self, fd, *record):
-        self.records[fd] = record
-        self.epoll.register(fd, WAKE_READ)
-        if self.watching is None:
-            self.watching = coio.spawn(self._watch)
+        """Of a connection; False: close() has been called."""
+        with self.lock:
+            if self.is_closed:
+                return False
+            self.records[fd] = record
+            self.epoll.register(fd, WAKE_READ)
+            if not self.is_watched:
+                self.spawn(self._watch)
+                self.is_watched = True
+        return True
+
+    def _first_deadline(self):
+        with self.lock:
+            self.is_watched = bool(self.records)
+            return next(iter(self.records.values()))[-1] if self.records else None
 
     def _watch(self):
-        while self.records:
-            first = next(iter(self.records.values()))[-1]
-            self._wake_ready(max(0, first - time.monotonic()))
+        while True:
+            first = self._first_deadline()
+            if first is None:
+                break
+            try:
+                self._wake_ready(max(0, first - time.monotonic()))
+            except (OSError, ValueError):
+                if self.is_closed:
+                    break
+                raise
             self._expire(time.monotonic())
-        self.watching = None
 
-    def _wake_ready(self, seconds):
-        for fd, _ in self.epoll.poll(seconds):
+    def _take(self, fd):
+        with self.lock:
             record = self.records.pop(fd, None)
             if record is not None:
                 self.epoll.unregister(fd)
+        return record
+
+    def _wake_ready(self, seconds):
+        for fd, _ in self.epoll.poll(seconds):
+            record = self._take(fd)
+            if record is not None:
                 self.wake(fd, *record)
 
     def _expire(self, now):
-        while self.records:
-            fd, record = next(iter(self.records.items()))
-            if record[-1] > now:
-                break
-            del self.records[fd]
-            self.close_one(fd, *record)
+        with self.lock:
+            late = []
+            for fd, record in self.records.items():
+                if record[-1] > now:
+                    break
+                late.append(fd)
+        for fd in late:
+            record = self._take(fd)
+            if record is not None:
+                self.close_one(fd, *record)
 
     def close(self):
-        """Of all but those that have just asked something."""
+        """All but those that have just asked something."""
         self._wake_ready(0)
-        while self.records:
-            fd, record = self.records.popitem()
+        with self.lock:
+            self.is_closed = True
+            left, self.records = self.records, {}
+            self.epoll.close()  # which ends the wait
+        for fd, record in left.items():
             self.close_one(fd, *record)
-        if self.watching is not None:
-            self.watching.kill()
-        self.epoll.close()
 
 
 def _log_error(what, error, environ):
@@ -126,14 +160,18 @@ class HttpServer:
                     callable(sock, environ, is_debug) in each new connection's coroutine, instead of tls: returns the
                     socket to go on with, an ssl.SSLSocket or a plain one, or None to close it.  What it puts into
                     environ is in that of all requests of the connection.
+    threads         bool: each connection is served by a green thread of its own, not by coroutines of the thread that
+                    calls serve(): for applications that count on threading.local, RLock or get_ident() to tell
+                    requests apart, as Django, CherryPy, web.py and SQLAlchemy's scoped_session do
     further         limits by their names, see Limits
 
     TypeError, ValueError: tls is of no use; a limit is unknown or negative.
     """
 
     def __init__(self, application, listener, access_log=None, environ=None, tls=None, upgrade_ssl_callback=None,
-                 **limits):
+                 threads=False, **limits):
         self.listener = listener
+        self.threads = threads
         self.limits = Limits(**limits)
         for name, value in self.limits._asdict().items():
             if value < 0:
@@ -143,7 +181,8 @@ class HttpServer:
         self.core = _http.Server(application, base, access_log, _log_error, (
             bounds.head_bytes, bounds.line_bytes, bounds.body_bytes, bounds.discard_bytes,
             *(int(seconds * 1000) for seconds in bounds[4:8]), bounds.headers, bounds.requests))
-        self.idle = _Idle(self._start, self._close_idle)
+        self.core.threads = threads
+        self.idle = _Idle(self._start, self._close_idle, self._spawn)
         self.tls = tls
         self.upgrade = upgrade_ssl_callback if tls is None else _tls.Upgrade(tls, bounds.handshake_seconds)
         self.untrimmed = 0  # connections that had a coroutine since the heap was trimmed
@@ -170,12 +209,13 @@ class HttpServer:
         return self.core.active + self.core.resting + len(self.idle) + len(self.beginning) + self.coming
 
     def serve(self):
-        """Accepts and serves until stop(), each connection in a coroutine of the calling thread.
+        """Accepts and serves until stop(), connections in coroutines of the calling thread, or in threads.
 
         RuntimeError: without the preload.
         """
-        self.core.follow = self._follow
-        self._follow()
+        if not self.threads:
+            self.core.follow = self._follow
+            self._follow()
         accept = self.listener.accept
         accepted = 0
         while not self.stopping:
@@ -194,6 +234,8 @@ class HttpServer:
         if self.upgrade is None:
             if beyond >= 0:
                 self.core.refuse(sock.detach())
+            elif self.threads:
+                self._start(sock.detach(), peer, port, 0)
             else:
                 self.core.add(sock.detach(), peer, port)
         elif beyond >= REFUSED_AT_ONCE:
@@ -254,7 +296,7 @@ class HttpServer:
             if stream is not None:
                 stream.close()
         else:
-            self._serve(fd, peer, port, 0, stream, more)
+            (self._start if self.threads else self._serve)(fd, peer, port, 0, stream, more)
 
     def _upgrade(self, sock, more):
         try:
@@ -267,9 +309,20 @@ class HttpServer:
             _log_error('a connection could not be upgraded', error, None)
         return None
 
+    def _spawn(self, function, *args):
+        if self.threads:
+            _thread.start_new_thread(function, args)
+        else:
+            coio.spawn(function, *args)
+
     def _start(self, *what):
         self.coming += 1
-        coio.spawn(self._started, *what)
+        try:
+            self._spawn(self._started, *what)
+        except RuntimeError as error:  # no more threads
+            self.coming -= 1
+            _log_error('a connection is closed', error, None)
+            self._close_idle(*what)
 
     def _started(self, *what):
         self.coming -= 1
@@ -279,7 +332,7 @@ class HttpServer:
     def _ended(self):
         self.untrimmed += 1
         if self.untrimmed == TRIM_AFTER:
-            coio.spawn(self._trim)
+            self._spawn(self._trim)
 
     def _trim(self):
         """What they had while they were served lies between what others still have: free() does not give it back."""
@@ -299,12 +352,11 @@ class HttpServer:
         now = time.monotonic()
         if asked > requests or not deadline:
             deadline = now + self.limits.idle_seconds
-        if self.stopping or now >= deadline:  # bytes that are no request, such as a part of a TLS record
+        # Late: after bytes that are no request, such as a part of a TLS record.
+        if now >= deadline or not self.idle.add(fd, peer, port, asked, stream, more, deadline):
             self._close_idle(fd, peer, port, asked, stream, more, deadline)
-        else:
-            self.idle.add(fd, peer, port, asked, stream, more, deadline)
 
-    def _close_idle(self, fd, peer, port, requests, stream, more, deadline):
+    def _close_idle(self, fd, peer, port, requests, stream=None, more=None, deadline=0):
         if stream is None:
             os.close(fd)
         else:
