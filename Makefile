@@ -17,6 +17,7 @@
 #     make check-faults   each call of libc's that the library makes fails once in each way (tests/faults); a part is in make test
 #     make check-websocket    WebSocket's tests, with a headless Chromium, which it installs; long runs of its fuzzers
 #     make check-mixes    the tests of calls beside other allocators, libfaketime, ASan's runtime; in programs linked with -z now
+#     make check-apps     frameworks on our server; their own servers, gunicorn's own workers and Celery under the preload
 #     make check-clang    compiles everything with clang
 #     make check-surface  what the client libraries import and can wait is in the table; installs some fifty of them
 #     make check-model    the model of the hand-off (tests/model), by spin, which scripts/setup model installs
@@ -81,6 +82,8 @@ FUZZ_SRC = $(patsubst %,shim/core/%.c,hosts dnsconf dnsanswer found nssconf text
 FUZZ_HTTP_SRC = $(patsubst %,pyglue/_syncless_http/%.c,head chunked span)
 FUZZ_CC = clang -std=gnu11 -D_GNU_SOURCE -O1 -g $(WARN) -Itests/fuzz -fno-omit-frame-pointer \
 	-fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined
+
+APPS = frameworks dev_servers gunicorn_threads celery
 
 SERVICES = scripts/services run mariadb postgres redis --
 
@@ -252,6 +255,11 @@ check-mixes:
 	$(MAKE) all programs
 	scripts/mixes
 
+check-apps:
+	scripts/setup apps
+	$(MAKE) all
+	$(SERVICES) tests/run $(TESTFLAGS) $(patsubst %,tests/apps/test_%.py,$(APPS))
+
 check-clang:
 	$(MAKE) BUILD=build/clang CC=clang CXX=clang++ CFLAGS='-O2 -g -Werror' all programs
 
@@ -388,5 +396,5 @@ $(addprefix $(BUILD)/shim/,init.o core/libc.o core/loaded.o core/settings.o call
 -include $(SHIM_OBJ:.o=.d) $(GLUE_OBJ:.o=.d) $(TEST_PROGRAMS:=.d) $(TEST_SHARED:=.d)
 
 .PHONY: all run test check bench bench-http pythons cross suites suites-all client-suites drivers matrix fuzz soak deps install uninstall clean \
-	check-asan check-backends check-ucontext check-handoff check-faults check-websocket check-http-load check-mixes check-clang check-model check-surface \
+	check-asan check-backends check-ucontext check-handoff check-faults check-websocket check-http-load check-mixes check-apps check-clang check-model check-surface \
 	check-fresh objects programs
