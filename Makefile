@@ -83,7 +83,7 @@ FUZZ_HTTP_SRC = $(patsubst %,pyglue/_syncless_http/%.c,head chunked span)
 FUZZ_CC = clang -std=gnu11 -D_GNU_SOURCE -O1 -g $(WARN) -Itests/fuzz -fno-omit-frame-pointer \
 	-fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined
 
-APPS = frameworks dev_servers gunicorn_threads celery
+APPS = frameworks dev_servers gunicorn_threads celery django_database
 
 SERVICES = scripts/services run mariadb postgres redis --
 
