@@ -31,7 +31,7 @@ except ImportError as error:
 
 __all__ = ['CoroutineWorker', 'Worker']
 
-HEARTBEAT = 1.0  # seconds
+HEARTBEAT = 1.0  # seconds at most
 MOST_HEADERS = 128  # that the parser takes
 HEAD_BYTES = 32768
 KEPT = 'syncless.gunicorn'  # in the environ: what the end of a request wants to know of its beginning
@@ -170,6 +170,7 @@ class Worker(base.Worker):
         self.proxies = _Proxies(self.cfg)
         self.pre_request, self.post_request = self._hook('pre_request'), self._hook('post_request')
         self.keeps_headers = bool(self.post_request) or '}o' in self.cfg.access_log_format
+        self.heartbeat = min(HEARTBEAT, self.timeout / 2) or HEARTBEAT  # timeout: half of gunicorn's; 0: none
         self.servers = [self._server(sock) for sock in self.sockets]
         serving = [coio.spawn(server.serve) for server in self.servers]
         while self.alive:
@@ -179,7 +180,7 @@ class Worker(base.Worker):
                 if co.ready():  # by its error: gunicorn then starts another
                     co.get()
         stopping = [coio.spawn(server.stop, self.cfg.graceful_timeout) for server in self.servers]
-        while len(coio.joinall(stopping, HEARTBEAT)) < len(stopping):
+        while len(coio.joinall(stopping, self.heartbeat)) < len(stopping):
             self._beat()
         if not all(co.get() for co in stopping):
             self.log.warning('Worker graceful timeout (pid:%s)', self.pid)
@@ -194,7 +195,7 @@ class Worker(base.Worker):
         """gunicorn's pipe is written to by each signal, by its reloader, and by _retire()."""
         poll = select.poll()
         poll.register(self.PIPE[0], select.POLLIN)
-        if poll.poll(HEARTBEAT * 1000):
+        if poll.poll(self.heartbeat * 1000):
             os.read(self.PIPE[0], 4096)
 
     def _take_errors(self):

@@ -34,7 +34,7 @@ def application(environ, start_response):
     if path == '/gate':
         text = pass_gate()
     elif path == '/slow':
-        for _ in range(25):
+        for _ in range(50):
             time.sleep(0.1)
         text = str(os.getpid())
     elif path == '/pid':
@@ -295,7 +295,7 @@ class Lives(Gunicorn):
             self.assertEqual(inside.rest(), b'')
 
     def test_timeout_is_not_for_those_who_wait(self):
-        process = self.gunicorn('--timeout', '1')
+        process = self.gunicorn('--timeout', '3')
         client = self.connect()
         client.send(b'GET /slow HTTP/1.1\r\nHost: x\r\n\r\n')
         before = self.get('/pid')[1]
