@@ -32,6 +32,7 @@ class OwnWorkers(Gunicorn):
         inside = self.connect()
         inside.send(b'GET /gate HTTP/1.1\r\nHost: x\r\n\r\n')
         self.gate.arrive(1)
+        self.await_workers(process, 2)
         process.terminate()
         self.await_line(process, 'Handling signal: term')
         self.gate.open()

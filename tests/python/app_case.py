@@ -32,6 +32,14 @@ def pass_gate():
 '''
 
 
+# gunicorn.conf.py, which gunicorn finds by itself.
+TELL_UP = '''
+def post_worker_init(worker):
+    with open('up', 'a') as file:
+        file.write(f'{worker.pid}\\n')
+'''
+
+
 class Gate:
     """port; arrive() waits for others, open() lets them go on."""
 
@@ -145,6 +153,19 @@ class AppCase(unittest.TestCase):
         """Until the program has written this."""
         support.wait_until(lambda: text in self.read(process.log) or process.poll() is not None, repr(text))
         self.assertIn(text, self.read(process.log))
+
+    @staticmethod
+    def workers(process):
+        """Of gunicorn: its children."""
+        with open(f'/proc/{process.pid}/task/{process.pid}/children') as file:
+            return set(map(int, file.read().split()))
+
+    def await_workers(self, process, count):
+        """Until so many are up: a signal that gunicorn sends to one before is lost, and it is waited for in vain."""
+        def are_up():
+            now = self.workers(process)
+            return len(now) >= count and now <= set(map(int, self.read(self.folder + '/up').split()))
+        support.wait_until(lambda: os.path.exists(self.folder + '/up') and are_up(), 'the workers')
 
     def check_overlap(self, count, path='/gate'):
         """So many requests are in the application at once.  [(pid, kernel threads)] as they have told the gate."""

@@ -8,13 +8,12 @@ import os
 import re
 import shlex
 import shutil
-import signal
 import socket
 import subprocess
 import sys
 
 import support
-from app_case import LAUNCHER, AppCase, free_port
+from app_case import LAUNCHER, TELL_UP, AppCase, free_port
 
 APPLICATION = '''
 def application(environ, start_response):
@@ -35,7 +34,7 @@ def of_kind(kind):
 
 
 class Page(AppCase):
-    files = {'app': APPLICATION}
+    files = {'app': APPLICATION, 'gunicorn.conf': TELL_UP}
 
     def setUp(self):
         super().setUp()
@@ -65,8 +64,7 @@ class Page(AppCase):
         else:
             self.await_port(process, self.port)
             self.assertEqual(self.get('/'), (200, 'served'))
-        process.terminate()
-        self.assertEqual(process.wait(support.HANG), 0, self.read(process.log))
+        self.check_end(process, words)
 
     def test_commands(self):
         commands = [line for text in of_kind('sh') for line in text.splitlines()]
@@ -79,6 +77,14 @@ class Page(AppCase):
         text, = of_kind('dockerfile')
         words = [json.loads(re.search(f'^{word} (.*)$', text, re.M).group(1)) for word in ('ENTRYPOINT', 'CMD')]
         self.run_words([self.here(word) for word in sum(words, [])])
+
+    def check_end(self, process, words):
+        if '-w' in words:
+            self.await_workers(process, int(words[words.index('-w') + 1]))
+        process.terminate()
+        self.assertEqual(process.wait(support.HANG), 0, self.read(process.log))
+        if os.path.exists(self.folder + '/up'):
+            os.unlink(self.folder + '/up')
 
     def units(self):
         """[(name, text)]"""
@@ -119,8 +125,7 @@ class Page(AppCase):
                                      pass_fds=[listener.fileno()])
                 self.assertIn('READY=1', told.recv(4096).decode().splitlines())
                 self.assertEqual(self.get('/'), (200, 'served'))
-                process.send_signal(signal.SIGTERM)
-                self.assertEqual(process.wait(support.HANG), 0, self.read(process.log))
+                self.check_end(process, words.split())
                 # The socket has outlived the service: the next one finds who has come meanwhile.
                 client = self.connect()
                 client.send(b'GET / HTTP/1.0\r\n\r\n')
@@ -139,8 +144,7 @@ class Page(AppCase):
             self.await_line(process, 'Listening on')
             self.address = '127.0.0.1', port
             self.assertEqual(self.get('/'), (200, 'served'))
-            process.terminate()
-            self.assertEqual(process.wait(support.HANG), 0, self.read(process.log))
+            self.check_end(process, words.split())
 
 
 if __name__ == '__main__':

@@ -12,7 +12,7 @@ import sys
 
 import certificate
 import support
-from app_case import MOST_THREADS, AppCase, free_port
+from app_case import MOST_THREADS, TELL_UP, AppCase, free_port
 from http_case import Client
 
 GUNICORN = [sys.executable, '-m', 'gunicorn']
@@ -50,7 +50,7 @@ def application(environ, start_response):
 
 
 class Gunicorn(AppCase):
-    files = {'demo': APPLICATION}
+    files = {'demo': APPLICATION, 'gunicorn.conf': TELL_UP}
 
     def gunicorn(self, *words, kind=OURS, app='demo:application', **options):
         """Starts it at a socket of ours; requests may come at once."""
@@ -63,6 +63,8 @@ class Gunicorn(AppCase):
         return self.read(self.folder + '/loaded').split() if os.path.exists(self.folder + '/loaded') else []
 
     def check_end(self, process, number=signal.SIGTERM):
+        if '-c' not in process.args:  # another file of settings
+            self.await_workers(process, 2 if '-w' in process.args else 1)
         process.send_signal(number)
         self.assertEqual(process.wait(support.HANG), 0, self.read(process.log))
 
@@ -244,8 +246,8 @@ class Lives(Gunicorn):
 
     def test_reload_by_hup(self):
         process = self.gunicorn('-w', '2')
-        self.get('/')
         for _ in range(3):
+            self.await_workers(process, 2)
             old = self.workers(process)
 
             def are_new(pids):
@@ -255,11 +257,6 @@ class Lives(Gunicorn):
             self.load(are_new)
         self.check_end(process)
 
-    @staticmethod
-    def workers(process):
-        with open(f'/proc/{process.pid}/task/{process.pid}/children') as file:
-            return set(map(int, file.read().split()))
-
     def test_term_lets_requests_end(self):
         process = self.gunicorn('-w', '2')
         inside, silent = self.connect(), self.connect()
@@ -267,6 +264,7 @@ class Lives(Gunicorn):
         (worker, _), = self.gate.arrive(1)
         idle = self.connect()
         self.assertEqual(idle.ask('/').status, 200)
+        self.await_workers(process, 2)
         process.terminate()
         self.assertEqual(idle.rest(), b'')  # so it has begun to stop
         silent.close()
