@@ -51,7 +51,7 @@ static struct {
 struct passage {
 	struct coro *me;
 	FILE *f;
-	bool is_noted, cancel_disabled;
+	bool is_inside, is_noted, cancel_disabled;
 	struct _pthread_cleanup_buffer *cleanups;
 };
 
@@ -77,7 +77,10 @@ static struct _pthread_cleanup_buffer *swap_cleanups(struct _pthread_cleanup_buf
 
 static struct passage begin_passage(FILE *f)
 {
-	struct passage p = { .me = coro_self, .f = f, .cancel_disabled = coro_self->cancel_disabled };
+	struct passage p = { .me = coro_self,
+			     .f = f,
+			     .is_inside = !atomic_load_explicit(coro_self->outside, memory_order_relaxed),
+			     .cancel_disabled = coro_self->cancel_disabled };
 
 	/* libc does not let a thread be cancelled in the files of its own, and in those opened with "c". */
 	if (UNLIKELY(f->_flags2 & IS_NOCANCEL))
@@ -97,6 +100,8 @@ static void end_passage(struct passage *p)
 		swap_cleanups(p->cleanups);
 	if (UNLIKELY(p->is_noted))
 		filelock_leave(p->f);
+	if (p->is_inside) /* read() and write() have left; the call that reads a FILE, c-ares' for one, has not */
+		coro_host();
 }
 
 #define PASSAGE(f) struct passage passage __attribute__((cleanup(end_passage), unused)) = begin_passage(f)
