@@ -4,7 +4,6 @@
  * often the deadline is looked at, so a deadline costs no system call.
  */
 #include <errno.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/sendfile.h>
@@ -189,7 +188,7 @@ bool conn_flush(struct conn *c)
 	struct iovec v;
 
 	while (UNLIKELY(c->is_being_flushed))
-		sched_yield();
+		let_others_run();
 	v = (struct iovec){ c->held, take_held(c) };
 	return v.iov_len ? write_now(c, &v, 1) : !c->broken;
 }

@@ -246,7 +246,9 @@ void workers_end(struct server *s);
 void workers_leave(struct conn *c);
 /* Another worker shall be in the run queue.  Nothing if one is. */
 void call_follower(struct server *s);
-/* Lets others run if they have not for a few milliseconds. */
+/* Not sched_yield(), by which other processes would have the processor. */
+void let_others_run(void);
+/* The same if they have not run for a few milliseconds. */
 void give_way_if_due(struct server *s);
 PyObject *workers_add(PyObject *self, PyObject *args);
 PyObject *workers_work(PyObject *self, PyObject *unused);

@@ -111,7 +111,7 @@ def run(report, quick):
         report.note('  not here: needs two cores and a build')
         return
     servers.LOG.unlink(missing_ok=True)
-    count, seconds = (1, 1) if quick else (5, 3)
+    count, seconds = (1, 1) if quick else (5, 2)
     hello(report, cores, count, seconds)
     pipelined(report, cores, count, seconds)
-    waiting(report, cores, count, 2 * seconds)
+    waiting(report, cores, min(count, 3), 2 * seconds)
