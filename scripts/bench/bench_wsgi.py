@@ -11,7 +11,8 @@ import bench_drivers
 import processes
 import rounds
 import wsgi_servers as servers
-from wsgi_servers import BJOERN, GO, GRANIAN, GUNICORN_GEVENT, HELLO, MEINHELD, OURS, PYWSGI
+from wsgi_servers import (BJOERN, GO, GRANIAN, GUNICORN_GEVENT, HELLO, MEINHELD, OURS, OURS_BY_THREADS,
+                          PYWSGI)
 
 TITLE = 'WSGI servers, keep-alive, 13-byte body, by wrk; the server on one core, the load on the other'
 
@@ -94,14 +95,14 @@ def waiting(report, cores, count, seconds):
             os.sched_setaffinity(0, allowed)
             commands = servers.mysql_commands(THREADS, WAITING_CONNECTIONS, variables)
             results = rounds.interleave(
-                [name for name in (OURS, *peers) if name in commands], count,
+                [name for name in (OURS, OURS_BY_THREADS, *peers) if name in commands], count,
                 lambda name: servers.measure(commands[name], cores, WAITING_CONNECTIONS, seconds, warm_up=2,
                                              **variables), report, 'MySQLdb')
     finally:
         os.sched_setaffinity(0, allowed)
     report.raw('MySQLdb', results)
     show(report, f'10 ms in MySQLdb, {WAITING_CONNECTIONS} connections, the database beside the load '
-         f'({count} rounds of {seconds} s)', [OURS, *peers], results)
+         f'({count} rounds of {seconds} s)', [OURS, OURS_BY_THREADS, *peers], results)
     judge(report, '10 ms in MySQLdb', results, dict.fromkeys(peers, TIMES_THE_WAITING))
 
 

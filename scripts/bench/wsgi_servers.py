@@ -21,14 +21,15 @@ PYTHON = BUILD / 'venv-bench-http' / 'bin' / 'python'
 PATH = f'{PROGRAMS}:{processes.ROOT / "pyglue"}'
 LOG = BUILD / 'bench' / 'wsgi.log'  # what the servers say; of the whole run
 
-OURS = 'syncless serve'
+OURS = 'syncless serve --coroutines'
+OURS_BY_THREADS = 'syncless serve'
 PYWSGI = 'gevent.pywsgi'
 GUNICORN_GEVENT = 'gunicorn -k gevent'
 BJOERN = 'bjoern'
 GRANIAN = 'granian'
 MEINHELD = 'meinheld'
 GO = 'Go net/http'
-HELLO = [OURS, BJOERN, GRANIAN, MEINHELD, GO, PYWSGI, GUNICORN_GEVENT]
+HELLO = [OURS, OURS_BY_THREADS, BJOERN, GRANIAN, MEINHELD, GO, PYWSGI, GUNICORN_GEVENT]
 
 ANSWER = (200, b'Hello, World!', 'text/plain', '13')
 KEEP_ALIVE = '75'  # seconds, ours; some peers have 2, and would hang up on clients that they keep waiting
@@ -47,8 +48,8 @@ def _peer(name):
     return lambda port: [PYTHON, PROGRAMS / 'wsgi_peer.py', name, port]
 
 
-def _ours(application):
-    return lambda port: [LAUNCHER, 'serve', application, '--coroutines', '--bind', f'127.0.0.1:{port}']
+def _ours(application, *words):
+    return lambda port: [LAUNCHER, 'serve', application, *words, '--bind', f'127.0.0.1:{port}']
 
 
 def _compile_go():
@@ -72,7 +73,8 @@ def _has(module):
 def hello_commands():
     """{name: command of a port} of the contestants that are here."""
     application = 'wsgi_hello:application'
-    known = {OURS: ('greenlet', _ours(application)), PYWSGI: ('gevent.pywsgi', _peer('gevent')),
+    known = {OURS: ('greenlet', _ours(application, '--coroutines')),
+             OURS_BY_THREADS: ('greenlet', _ours(application)), PYWSGI: ('gevent.pywsgi', _peer('gevent')),
              GUNICORN_GEVENT: ('gunicorn.workers.ggevent', _gunicorn(application, 'gevent')),
              BJOERN: ('bjoern', _peer('bjoern')), MEINHELD: ('meinheld.server', _peer('meinheld')),
              GRANIAN: ('granian', lambda port: [
@@ -91,7 +93,8 @@ def mysql_commands(thread_counts, connections, variables):
         return {}
     processes.run_once([PYTHON, PROGRAMS / 'wsgi_mysql.py', str(connections + 100)], **variables)
     application = 'wsgi_mysql:application'
-    known = {OURS: ('greenlet', _ours(application)),
+    known = {OURS: ('greenlet', _ours(application, '--coroutines')),
+             OURS_BY_THREADS: ('greenlet', _ours(application)),
              GUNICORN_GEVENT: ('gunicorn.workers.ggevent', _gunicorn(application, 'gevent')),
              **{gthread(n): ('gunicorn', _gunicorn(application, 'gthread', '--threads', n)) for n in thread_counts}}
     return {name: command for name, (module, command) in known.items() if _has(module)}
