@@ -36,7 +36,7 @@ class Report:
             raise ValueError(f'{path} has no comments `begin {mark}` and `end {mark}`')
         said = '\n'.join(self.said).strip()
         with open(path, 'w', encoding='utf-8') as file:
-            file.write(f'{before}{begin}```\n{said}\n```\n{end}{after}')
+            file.write(f'{before}{begin}<!-- not run: it is what a run has printed -->\n```\n{said}\n```\n{end}{after}')
 
     def machine(self, facts):
         self.tree['machine'] = facts
