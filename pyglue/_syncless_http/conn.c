@@ -35,12 +35,12 @@ static int again(int64_t deadline)
 }
 
 /* A thread of its own must let the others have the GIL while it waits.  Of coroutines whoever runs next needs it. */
-static PyThreadState *leave_gil(const struct conn *c)
+PyThreadState *leave_gil(const struct server *s)
 {
-	return c->server->threads ? PyEval_SaveThread() : NULL;
+	return s->threads ? PyEval_SaveThread() : NULL;
 }
 
-static void take_gil(PyThreadState *state)
+void take_gil(PyThreadState *state)
 {
 	int saved = errno;
 
@@ -86,7 +86,7 @@ ssize_t conn_fill(struct conn *c, int64_t deadline)
 	if (c->nheld && !conn_flush(c))
 		return -EPIPE;
 	for (;;) {
-		PyThreadState *state = leave_gil(c);
+		PyThreadState *state = leave_gil(c->server);
 		ssize_t n = recv(c->fd, c->buf + c->end, c->room - c->end, 0);
 		int r;
 
@@ -135,7 +135,7 @@ static bool write_now(struct conn *c, struct iovec *v, int count)
 		return stream_write(c, v, count);
 	while (count) {
 		struct msghdr m = { .msg_iov = v, .msg_iovlen = (size_t)count };
-		PyThreadState *state = leave_gil(c);
+		PyThreadState *state = leave_gil(c->server);
 		ssize_t n = count == 1 ? send(c->fd, v->iov_base, v->iov_len, MSG_NOSIGNAL)
 				       : sendmsg(c->fd, &m, MSG_NOSIGNAL);
 
@@ -188,7 +188,7 @@ bool conn_flush(struct conn *c)
 	struct iovec v;
 
 	while (UNLIKELY(c->is_being_flushed))
-		let_others_run();
+		let_others_run(c->server);
 	v = (struct iovec){ c->held, take_held(c) };
 	return v.iov_len ? write_now(c, &v, 1) : !c->broken;
 }
@@ -238,7 +238,7 @@ int64_t conn_send_file(struct conn *c, int file, int64_t count)
 		conn_flush(c);
 	while (sent < count && !c->broken) {
 		size_t piece = count - sent < PIECE ? (size_t)(count - sent) : PIECE;
-		PyThreadState *state = leave_gil(c);
+		PyThreadState *state = leave_gil(c->server);
 		ssize_t n = sendfile(c->fd, file, NULL, piece);
 
 		take_gil(state);

@@ -3,7 +3,7 @@
  * What the files of the HTTP server's core share.  The style inside is the blocking one: a connection is served
  * by a coroutine that reads, calls the application and writes; libsyncless.so makes its recv() and send() wait.
  * The GIL is held throughout: a call that finds nothing parks the coroutine, which costs a switch and no
- * hand-over.  Only where connections have threads is it left while one waits (conn.c).
+ * hand-over.  Only where there are threads is it left while one waits (conn.c).
  *
  *   span.c     words and numbers
  *   head.c     a request's head: the only user of the parser, with our own strict rules on top
@@ -128,6 +128,10 @@ struct conn {
 
 int64_t clock_ns(void);
 
+/* Around what waits: nothing where connections are served by coroutines. */
+PyThreadState *leave_gil(const struct server *s);
+void take_gil(PyThreadState *state);
+
 /* More bytes into the buffer, which must have room (conn_make_room).  > 0: so many; 0: the end; or a
  * negative errno: ETIMEDOUT when deadline has passed; EINTR with an exception set. */
 ssize_t conn_fill(struct conn *c, int64_t deadline);
@@ -247,7 +251,7 @@ void workers_leave(struct conn *c);
 /* Another worker shall be in the run queue.  Nothing if one is. */
 void call_follower(struct server *s);
 /* Not sched_yield(), by which other processes would have the processor. */
-void let_others_run(void);
+void let_others_run(const struct server *s);
 /* The same if they have not run for a few milliseconds. */
 void give_way_if_due(struct server *s);
 PyObject *workers_add(PyObject *self, PyObject *args);
@@ -275,7 +279,7 @@ struct server {
 	struct conn *conns;
 	int nconns;
 	bool stopping;
-	char threads;		   /* each connection is served by one of its own, not by a coroutine */
+	char threads;		   /* workers are threads, not coroutines */
 	uint64_t requests, errors; /* so far */
 	char stamp[96];		   /* "Server: ...\r\nDate: ...\r\n" */
 	size_t stamp_size, date_at;

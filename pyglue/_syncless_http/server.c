@@ -470,7 +470,7 @@ static PyMethodDef server_methods[] = {
 static PyMemberDef server_members[] = {
 	{ "follow", T_OBJECT, offsetof(struct server, follow), 0,
 	  "called when another coroutine shall work(), as soon as it is its turn" },
-	{ "threads", T_BOOL, offsetof(struct server, threads), 0, "each connection has a thread of its own" },
+	{ "threads", T_BOOL, offsetof(struct server, threads), 0, "those who work() are threads" },
 	{ "active", T_INT, offsetof(struct server, nconns), READONLY, "connections that are being served" },
 	{ "resting", T_INT, offsetof(struct server, nidle), READONLY, "those added that ask nothing" },
 	{ "requests", T_ULONGLONG, offsetof(struct server, requests), READONLY, "requests so far" },

@@ -3,7 +3,7 @@
  * Connections that ask nothing have no coroutine.  They are in an epoll set and in a list, the one whose time is over
  * first at its head.
  *
- * Workers, which are coroutines, serve those that have something to say.  One of them leads: it waits for the set, and
+ * Workers, which are coroutines or green threads, serve those that have something to say.  One of them leads: it waits for the set, and
  * serves what that tells of, one after the other.  Before it begins it sees to it that a follower is in the run queue,
  * whose turn comes as soon as an application waits: the follower then serves the rest, and leads.  So a connection is
  * served on the stack of whoever has it, and while no application waits there is no switch between connections at
@@ -33,9 +33,12 @@ static int64_t coarse_ns(void)
 	return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
 }
 
-void let_others_run(void)
+void let_others_run(const struct server *s)
 {
+	PyThreadState *state = leave_gil(s);
+
 	poll(NULL, 0, 0);
+	take_gil(state);
 }
 
 void give_way_if_due(struct server *s)
@@ -45,7 +48,7 @@ void give_way_if_due(struct server *s)
 	if (LIKELY(now == s->turn) || s->threads) /* the interpreter sees to it that threads take turns */
 		return;
 	s->turn = now;
-	let_others_run();
+	let_others_run(s);
 }
 
 void call_follower(struct server *s)
@@ -224,11 +227,15 @@ static int longest_wait_ms(const struct server *s)
 /* Waits until some are ready, or looks at least.  False: with an exception. */
 static bool lead(struct server *s)
 {
-	int n;
+	PyThreadState *state;
+	int n, wait_ms;
 
 	s->has_leader = true;
-	let_others_run(); /* a busy set is never waited for, and then it is the others' turn here */
-	n = epoll_wait(s->epoll_fd, s->events, EVENTS, longest_wait_ms(s));
+	let_others_run(s); /* a busy set is never waited for, and then it is the others' turn here */
+	wait_ms = longest_wait_ms(s);
+	state = leave_gil(s);
+	n = epoll_wait(s->epoll_fd, s->events, EVENTS, wait_ms);
+	take_gil(state);
 	s->has_leader = false;
 	if (n >= 0) {
 		take_events(s, n);

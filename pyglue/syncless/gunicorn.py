@@ -3,7 +3,7 @@
 
     syncless run gunicorn -k syncless.gunicorn.Worker -w 4 package.module:application
 
-Each connection that is being served has a green thread, as any application
+Each request is answered in a green thread, as any application
 may expect that tells requests apart by threading.local or by RLock.  Those
 that do not may take syncless.gunicorn.CoroutineWorker, which is quicker.
 
@@ -125,7 +125,7 @@ def _tls(cfg):
 
 
 class Worker(base.Worker):
-    """gunicorn -k syncless.gunicorn.Worker: a green thread for each connection; see the module.
+    """gunicorn -k syncless.gunicorn.Worker: a green thread for each request under way; see the module.
 
     RuntimeError, which gunicorn prints: without the preload; with settings that
     it cannot follow.
@@ -290,7 +290,7 @@ class Worker(base.Worker):
 
 
 class CoroutineWorker(Worker):
-    """gunicorn -k syncless.gunicorn.CoroutineWorker: all connections in coroutines of one thread, which costs less.
+    """gunicorn -k syncless.gunicorn.CoroutineWorker: all requests in coroutines of one thread, which costs less.
 
     For applications that do not count on threading.local, threading.RLock or
     threading.get_ident() to tell requests apart.  Flask's own objects do not;

@@ -196,7 +196,7 @@ def parse(words):
                         help='another certificate for a host name or *.domain; more than once for several')
     parser.add_argument('--tls-minimum', choices=['1.2', '1.3'], help='the oldest version (default 1.2)')
     parser.add_argument('--coroutines', action='store_true',
-                        help='serve connections by coroutines of one thread, not by a green thread each: quicker, for '
+                        help='answer requests in coroutines of one thread, not in green threads: quicker, for '
                         'applications that do not count on threading.local or RLock to tell requests apart')
     parser.add_argument('--access-log', choices=sorted(_log.FORMATS), help='on stdout, or in --access-log-file')
     parser.add_argument('--access-log-file', metavar='PATH')

@@ -6,11 +6,11 @@ The core (pyglue/_syncless_http) waits for all of them, reads, calls the applica
 and writes, in a coroutine that goes from one connection to the next; when the
 application waits another coroutine goes on with the rest.
 
-With threads a connection that is being served has one of its own instead; when
-it has asked nothing for a second it gives that up, and waits here (_Idle).
+With threads these are green threads.
 
-Over TLS a connection begins with its handshake, in its own coroutine, and has an
-ssl.SSLSocket beside its descriptor.
+Over TLS a connection begins with its handshake, in its own coroutine or thread, and
+has an ssl.SSLSocket beside its descriptor; when it has asked nothing for a second it
+gives the coroutine up, and waits here (_Idle).
 """
 import _thread
 import collections
@@ -160,7 +160,7 @@ class HttpServer:
                     callable(sock, environ, is_debug) in each new connection's coroutine, instead of tls: returns the
                     socket to go on with, an ssl.SSLSocket or a plain one, or None to close it.  What it puts into
                     environ is in that of all requests of the connection.
-    threads         bool: each connection is served by a green thread of its own, not by coroutines of the thread that
+    threads         bool: requests that overlap are served by green threads, not by coroutines of the thread that
                     calls serve(): for applications that count on threading.local, RLock or get_ident() to tell
                     requests apart, as Django, CherryPy, web.py and SQLAlchemy's scoped_session do
     further         limits by their names, see Limits
@@ -213,9 +213,8 @@ class HttpServer:
 
         RuntimeError: without the preload.
         """
-        if not self.threads:
-            self.core.follow = self._follow
-            self._follow()
+        self.core.follow = self._follow
+        self._follow()
         accept = self.listener.accept
         accepted = 0
         while not self.stopping:
@@ -234,8 +233,6 @@ class HttpServer:
         if self.upgrade is None:
             if beyond >= 0:
                 self.core.refuse(sock.detach())
-            elif self.threads:
-                self._start(sock.detach(), peer, port, 0)
             else:
                 self.core.add(sock.detach(), peer, port)
         elif beyond >= REFUSED_AT_ONCE:
@@ -255,17 +252,28 @@ class HttpServer:
 
     def _follow(self):
         """Another worker into the run queue."""
-        while self.spare:
-            worker = self.spare.pop()
-            if not worker.ended:
-                worker.unpark()
-                return
-        coio.spawn(self._work)
+        if self.spare:
+            self.spare.pop()()
+        else:
+            self._spawn(self._work)
 
     def _work(self):
-        while self.core.work() and len(self.spare) < MOST_SPARE:
-            self.spare.append(coio.current())
-            _glue.park()
+        wait, wake = self._turns()
+        try:
+            while self.core.work() and len(self.spare) < MOST_SPARE:
+                self.spare.append(wake)
+                wait()
+        finally:
+            if wake in self.spare:
+                self.spare.remove(wake)
+
+    def _turns(self):
+        """Functions by which the caller waits, and others wake it."""
+        if not self.threads:
+            return _glue.park, coio.current().unpark
+        turn = _thread.allocate_lock()
+        turn.acquire()
+        return turn.acquire, turn.release
 
     def _begin(self, sock, peer, port, is_refused):
         """A connection that is to be upgraded."""
@@ -392,7 +400,7 @@ class HttpServer:
             coio.killall(self.beginning, block=False)
             self.beginning.clear()
             while self.spare:
-                self.spare.pop().unpark()
+                self.spare.pop()()
         deadline = None if timeout is None else time.monotonic() + timeout
         while self._some_are_left() and (deadline is None or time.monotonic() < deadline):
             coio.sleep(0.01)
