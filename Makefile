@@ -25,6 +25,7 @@
 #     make pythons    the Python tests under each of PYTHONS; else python3.9 to python3.14 and the distribution's
 #     make check-http-load  the HTTP server under 10,000 clients that misbehave, and with 13,371 connections at once
 #     make fuzz       the parsers of the resolver and of HTTP, and WebSocket's framing, with any bytes, FUZZ_SECONDS each (600)
+#     make check-tools    py-spy, debugpy, coverage, OpenTelemetry, pytest and a Jupyter kernel under the preload
 #     make soak       a chaos load on the drivers under the preload, all of it checked, SOAK_SECONDS long (600)
 #     make suites     CPython's own test suites with and without the preload; those that have to do with waiting
 #     make suites-all     all of them (scripts/suites.txt), but GUIs and the network; takes an hour
@@ -260,6 +261,11 @@ check-apps:
 	$(MAKE) all
 	$(SERVICES) tests/run $(TESTFLAGS) $(patsubst %,tests/apps/test_%.py,$(APPS))
 
+check-tools:
+	scripts/setup tools
+	$(MAKE) all
+	tests/run $(TESTFLAGS) $(patsubst %,tests/apps/test_%.py,tools debugpy jupyter pytest)
+
 check-clang:
 	$(MAKE) BUILD=build/clang CC=clang CXX=clang++ CFLAGS='-O2 -g -Werror' all programs
 
@@ -396,5 +402,5 @@ $(addprefix $(BUILD)/shim/,init.o core/libc.o core/loaded.o core/settings.o call
 -include $(SHIM_OBJ:.o=.d) $(GLUE_OBJ:.o=.d) $(TEST_PROGRAMS:=.d) $(TEST_SHARED:=.d)
 
 .PHONY: all run test check bench bench-http pythons cross suites suites-all client-suites drivers matrix fuzz soak deps install uninstall clean \
-	check-asan check-backends check-ucontext check-handoff check-faults check-websocket check-http-load check-mixes check-apps check-clang check-model check-surface \
+	check-asan check-backends check-ucontext check-handoff check-faults check-websocket check-http-load check-mixes check-apps check-tools check-clang check-model check-surface \
 	check-fresh objects programs
