@@ -25,7 +25,7 @@
 #     make pythons    the Python tests under each of PYTHONS; else python3.9 to python3.14 and the distribution's
 #     make check-http-load  the HTTP server under 10,000 clients that misbehave, and with 13,371 connections at once
 #     make fuzz       the parsers of the resolver and of HTTP, and WebSocket's framing, with any bytes, FUZZ_SECONDS each (600)
-#     make check-tools    py-spy, debugpy, coverage, OpenTelemetry, pytest and a Jupyter kernel under the preload
+#     make check-tools    py-spy, debugpy, coverage, OpenTelemetry, pytest, a Jupyter kernel, 50 sessions of paramiko
 #     make soak       a chaos load on the drivers under the preload, all of it checked, SOAK_SECONDS long (600)
 #     make suites     CPython's own test suites with and without the preload; those that have to do with waiting
 #     make suites-all     all of them (scripts/suites.txt), but GUIs and the network; takes an hour
@@ -261,10 +261,12 @@ check-apps:
 	$(MAKE) all
 	$(SERVICES) tests/run $(TESTFLAGS) $(patsubst %,tests/apps/test_%.py,$(APPS))
 
+TOOLS = tools debugpy jupyter pytest paramiko
+
 check-tools:
 	scripts/setup tools
 	$(MAKE) all
-	tests/run $(TESTFLAGS) $(patsubst %,tests/apps/test_%.py,tools debugpy jupyter pytest)
+	scripts/services run sshd -- tests/run $(TESTFLAGS) $(patsubst %,tests/apps/test_%.py,$(TOOLS))
 
 check-clang:
 	$(MAKE) BUILD=build/clang CC=clang CXX=clang++ CFLAGS='-O2 -g -Werror' all programs
