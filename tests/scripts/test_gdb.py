@@ -9,6 +9,7 @@ import resource
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import unittest
 
@@ -16,6 +17,9 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 BUILD = os.path.abspath(os.environ.get('BUILD') or os.path.join(ROOT, 'build'))
 SHIM = os.path.join(BUILD, 'libsyncless.so')
 HANG = 60
+sys.path.insert(0, os.path.join(ROOT, 'tests', 'python'))
+import support  # noqa: E402
+
 PLAIN = {name: value for name, value in os.environ.items() if name != 'LD_PRELOAD' and not name.startswith('SYNCLESS')}
 # Each waits in a function of its own; the last line of stdin ends all of them.
 PROGRAM = r'''
@@ -30,7 +34,8 @@ PROGRAM = r'''
 static int ends[2];
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static __thread volatile int mine;
-static volatile int stop, computed;
+static volatile int stop;
+static volatile unsigned computed;
 
 #define APART __attribute__((noinline, noclone))
 APART static int waits_for_bytes(int depth)
@@ -114,7 +119,13 @@ class Gdb(unittest.TestCase):
         self.addCleanup(process.communicate)
         self.addCleanup(process.kill)
         self.assertEqual(process.stdout.readline(), 'waiting\n')
+        support.wait_until(lambda: 'COMPUTES' in env or self.is_asleep(process.pid), 'that main waits, too')
         return process
+
+    @staticmethod
+    def is_asleep(pid):
+        with open(f'/proc/{pid}/stat') as file:
+            return file.read().rpartition(') ')[2][0] == 'S'
 
     def gdb(self, *words):
         commands = [word for command in words[1:] for word in ('-ex', command)]
