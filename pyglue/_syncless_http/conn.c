@@ -124,6 +124,12 @@ bool conn_give_up(struct conn *c, int err)
 	return false;
 }
 
+/* The call that has just failed has waited for a tick already. */
+int64_t conn_write_deadline(const struct conn *c)
+{
+	return clock_ns() + c->server->limits.write_ns - TICK_MS * 1000000LL;
+}
+
 static bool write_now(struct conn *c, struct iovec *v, int count)
 {
 	int64_t deadline = 0;
@@ -146,7 +152,7 @@ static bool write_now(struct conn *c, struct iovec *v, int count)
 			continue;
 		}
 		if (!deadline)
-			deadline = clock_ns() + c->server->limits.write_ns - TICK_MS * 1000000LL;
+			deadline = conn_write_deadline(c);
 		if ((r = again(deadline)) < 0)
 			return conn_give_up(c, r);
 	}
@@ -250,7 +256,7 @@ int64_t conn_send_file(struct conn *c, int file, int64_t count)
 		if (n == 0)
 			break;
 		if (!deadline)
-			deadline = clock_ns() + c->server->limits.write_ns - TICK_MS * 1000000LL;
+			deadline = conn_write_deadline(c);
 		if ((r = again(deadline)) < 0)
 			conn_give_up(c, r);
 	}

@@ -152,6 +152,8 @@ int64_t conn_send_file(struct conn *c, int file, int64_t count);
 /* After a write that failed with a negative errno: the connection is broken, false.  One whose peer takes nothing
  * is reset when it is closed, or the kernel would keep for minutes what is still to be sent. */
 bool conn_give_up(struct conn *c, int err);
+/* By when the peer must take something, after a write that could not. */
+int64_t conn_write_deadline(const struct conn *c);
 /* n bytes of v are out. */
 void conn_use_up(struct iovec **v, int *count, size_t n);
 

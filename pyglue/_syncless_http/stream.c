@@ -110,7 +110,7 @@ bool stream_write(struct conn *c, struct iovec *v, int count)
 			continue;
 		}
 		if (!deadline)
-			deadline = clock_ns() + c->server->limits.write_ns - TICK_MS * 1000000LL;
+			deadline = conn_write_deadline(c);
 		if ((r = again(deadline)) < 0)
 			return conn_give_up(c, r);
 	}

@@ -282,7 +282,7 @@ static mode_t mode_of(int flags, va_list ap)
 /* NULL: by the plain call, and nothing has begun.  Nor before the look at the file, whose disk may be slow. */
 static struct coro *parks_in_open(int dir, const char *path, int flags)
 {
-	if (LIKELY(!coro_enter()))
+	if (LIKELY(!coro_enter_file()))
 		return NULL;
 	coro_leave(0);
 	return waits_for_other_end(dir, path, flags) ? coro_host() : NULL;

@@ -207,7 +207,7 @@ static inline struct coro *enter(int fd)
 	if (UNLIKELY(atomic_load_explicit(&me->keeps, memory_order_relaxed) & KEEPS_ALONE) && fd_is_known_file(fd) &&
 	    !coro_cancel_due(me))
 		return NULL;
-	return coro_enter();
+	return UNLIKELY(me->carrier != NULL) && fd_never_waits(fd_kind(fd)) ? coro_enter_file() : coro_enter();
 }
 
 static PARKING ssize_t read_here(int fd, void *buf, size_t len)

@@ -295,6 +295,15 @@ static inline struct coro *coro_enter(void)
 	return me;
 }
 
+/* And of calls on files, which never wait: for them a greenlet does not give way.  An import that it is in the midst
+ * of is, to Python, its whole thread's, and another greenlet would find a module that is half there. */
+static inline struct coro *coro_enter_file(void)
+{
+	const struct coro *me = coro_self;
+
+	return UNLIKELY(me && me->carrier) ? coro_enter_wait() : coro_enter();
+}
+
 /* A cancellation point of a call that neither parks nor touches the scheduler. */
 static inline void coro_cancel_point(void)
 {
