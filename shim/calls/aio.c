@@ -15,7 +15,6 @@
 _Static_assert(sizeof(struct aiocb) == sizeof(struct aiocb64), "one body for both");
 
 #define FIRST_NAP_NS (50 * NS_PER_US)
-#define LAST_NAP_NS (4 * NS_PER_MS)
 
 /* --- Requests.  libc asks the kernel for the caller's priority, by the tid in its record, which for that time
  * is the one that the kernel knows.  Nothing parks meanwhile. */
@@ -82,23 +81,6 @@ EXPORT int aio_fsync64(int operation, struct aiocb64 *cb)
 
 /* --- Waiting. */
 
-/* Sleeps for *ns, and twice as long the next time; a signal since the first of them ends it.  0; -ETIMEDOUT: `until` has
- * come; or why the wait ends. */
-static int nap(struct coro *me, int64_t *ns, deadline_t until, int flags, const char *why)
-{
-	deadline_t soon = deadline_in(*ns);
-	int r;
-
-	if (now_ns() >= until)
-		return -ETIMEDOUT;
-	if (*ns > FIRST_NAP_NS)
-		flags |= WAITQ_KEEP;
-	r = wait_until(me, soon < until ? soon : until, flags, why);
-	if (*ns < LAST_NAP_NS)
-		*ns *= 2;
-	return r;
-}
-
 static bool is_under_way(const struct aiocb *cb)
 {
 	return cb && aio_error(cb) == EINPROGRESS;
@@ -121,11 +103,11 @@ static PARKING int park_aio_suspend(struct coro *me, const struct aiocb *const l
 				    const struct timespec *timeout)
 {
 	deadline_t until = timeout ? deadline_in(timespec_ns(timeout)) : NEVER;
-	int64_t ns = FIRST_NAP_NS;
+	struct nap nap = { FIRST_NAP_NS, wait_flags_for(until) };
 	int saved = errno, r = 0;
 
 	while (r == 0 && must_wait_for_one(list, n))
-		r = nap(me, &ns, until, wait_flags_for(until), "aio_suspend");
+		r = wait_nap(me, &nap, until, "aio_suspend");
 	if (r < 0)
 		return fail(r == -ETIMEDOUT ? EAGAIN : -r);
 	errno = saved;
@@ -186,14 +168,14 @@ static int count(struct aiocb *const list[], int n, bool failed)
 /* As libc puts it: EIO for whatever failed; but if nothing could even be begun, the reason for that. */
 static PARKING int park_lio_listio(struct coro *me, struct aiocb *const list[], int n)
 {
-	int flags = WAIT_INTR_RESTART | wait_flag_of_no_cancellation_point(me), saved = errno, begun, r = 0;
-	int64_t ns = FIRST_NAP_NS;
+	struct nap nap = { FIRST_NAP_NS, WAIT_INTR_RESTART | wait_flag_of_no_cancellation_point(me) };
+	int saved = errno, begun, r = 0;
 
 	begun = list_requests(LIO_NOWAIT, list, n, NULL);
 	if (begun == -1 && !any_under_way(list, n) && count(list, n, false) == 0)
 		return -1;
 	while (r == 0 && any_under_way(list, n))
-		r = nap(me, &ns, NEVER, flags, "lio_listio");
+		r = wait_nap(me, &nap, NEVER, "lio_listio");
 	if (r < 0)
 		return fail(-r);
 	if (begun == -1 || count(list, n, true) > 0)

@@ -14,7 +14,6 @@
 #include "wait.h"
 
 #define FIRST_NAP_NS (100 * NS_PER_US)
-#define LAST_NAP_NS (4 * NS_PER_MS)
 
 static int count_going(const struct gaicb *const list[], int n)
 {
@@ -29,24 +28,18 @@ static int count_going(const struct gaicb *const list[], int n)
 static int await(struct coro *me, const struct gaicb *const list[], int n, int left, deadline_t until,
 		 int flags, const char *why)
 {
-	int64_t nap = FIRST_NAP_NS;
-	int saved = errno, r;
+	struct nap nap = { FIRST_NAP_NS, flags };
+	int saved = errno, r = 0;
 
-	while (count_going(list, n) > left) {
-		deadline_t soon = deadline_in(nap);
-
-		if (now_ns() >= until)
-			return EAI_AGAIN;
-		r = wait_until(me, soon < until ? soon : until, nap > FIRST_NAP_NS ? flags | WAITQ_KEEP : flags,
-			       why);
-		if (r == -EINTR)
-			return EAI_INTR;
-		if (r < 0 && r != -ETIMEDOUT) {
-			errno = -r;
-			return EAI_SYSTEM;
-		}
-		if (nap < LAST_NAP_NS)
-			nap *= 2;
+	while (r == 0 && count_going(list, n) > left)
+		r = wait_nap(me, &nap, until, why);
+	if (r == -ETIMEDOUT)
+		return EAI_AGAIN;
+	if (r == -EINTR)
+		return EAI_INTR;
+	if (r < 0) {
+		errno = -r;
+		return EAI_SYSTEM;
 	}
 	errno = saved;
 	return 0;

@@ -54,7 +54,8 @@ static deadline_t pause_before(deadline_t until)
 	return pause < until ? pause : until;
 }
 
-/* Sleeps end early for ever: who counts tries, as SQLite does while a database is locked, comes to an end so. */
+/* Sleeps end early for ever: who counts tries, as SQLite does while a database is locked, comes to an end
+ * so. */
 static int cancel_flag(const struct coro *me)
 {
 	return UNLIKELY(greenlet_is_stubborn(me)) ? 0 : WAITQ_CANCEL;
@@ -318,6 +319,22 @@ int wait_until(struct coro *me, deadline_t until, int flags, const char *why)
 		r = yield_until(me, until, flags);
 	if (UNLIKELY(r == -ECANCELED))
 		r = coro_ended_early(me);
+	return r;
+}
+
+#define LONGEST_NAP_NS (4 * NS_PER_MS)
+
+int wait_nap(struct coro *me, struct nap *nap, deadline_t until, const char *why)
+{
+	deadline_t soon = deadline_in(nap->ns);
+	int r;
+
+	if (now_ns() >= until)
+		return -ETIMEDOUT;
+	r = wait_until(me, soon < until ? soon : until, nap->flags, why);
+	nap->flags |= WAITQ_KEEP;
+	if (nap->ns < LONGEST_NAP_NS)
+		nap->ns *= 2;
 	return r;
 }
 

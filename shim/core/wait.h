@@ -80,6 +80,15 @@ int wait_many(struct coro *me, const struct pollfd *fds, nfds_t n, deadline_t un
 /* Parks until the deadline.  0: it has passed; -EINTR. */
 int wait_until(struct coro *me, deadline_t until, int flags, const char *why);
 
+/* Of a caller that can only look again and again: how long until it does, and what ends the wait (`flags`). */
+struct nap {
+	int64_t ns;
+	int flags;
+};
+/* Parks for a nap; the next one is twice as long, up to 4 ms, and a signal since the first of them ends it.
+ * 0: look again; -ETIMEDOUT: `until` has come; -EINTR, -ECANCELED. */
+int wait_nap(struct coro *me, struct nap *nap, deadline_t until, const char *why);
+
 /* Parks until the process behind pidfd, a number fresh from the kernel, can be waited for.  0: look again;
  * -EINTR, -ENOMEM.  The caller says fd_closing() before it closes pidfd. */
 int wait_pidfd(struct coro *me, int pidfd, int flags, const char *why);
