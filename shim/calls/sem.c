@@ -139,8 +139,8 @@ static void leave_proxy(struct proxy *p)
 	let_go(p);
 }
 
-/* A short rest, ended by a post within this process as well, and by a signal since the first.  0: look again; -EINTR,
- * -ECANCELED. */
+/* A short rest, ended by a post within this process as well, and by a signal since the first.  0: look again;
+ * -EINTR, -ECANCELED. */
 static int nap(struct coro *me, sem_t *s, struct app_time limit, int64_t ns, const char *why)
 {
 	struct waiter *w = waitq_mine(&me->waiter);

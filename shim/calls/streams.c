@@ -112,8 +112,8 @@ static PARKING ssize_t read_here(FILE *f, void *buf, ssize_t n)
 	return read(f->_fileno, buf, (size_t)n);
 }
 
-/* What libc opens for itself (zones, maps, tables of names) it reads with locks of its own in hand, so nobody else may
- * get a turn. */
+/* What libc opens for itself (zones, maps, tables of names) it reads with locks of its own in hand, so nobody
+ * else may get a turn. */
 static bool is_libcs_own(const FILE *f)
 {
 	return UNLIKELY(f->_flags2 & IS_NOCANCEL) && fd_never_waits(fd_kind(f->_fileno));

@@ -295,8 +295,8 @@ static inline struct coro *coro_enter(void)
 	return me;
 }
 
-/* And of calls on files, which never wait: for them a greenlet does not give way.  An import that it is in the midst
- * of is, to Python, its whole thread's, and another greenlet would find a module that is half there. */
+/* And of calls on files, which never wait: for them a greenlet does not give way.  An import that it is in the
+ * midst of is, to Python, its whole thread's, and another greenlet would find a module that is half there. */
 static inline struct coro *coro_enter_file(void)
 {
 	const struct coro *me = coro_self;

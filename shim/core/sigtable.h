@@ -29,7 +29,8 @@ struct action sigtable_met(const struct arrival *a);
 bool sigtable_post(struct coro *whose, const struct arrival *a, const siginfo_t *info);
 /* Has the handler met what is pending for me, and only then gone?  Once. */
 bool sigtable_was_caught(struct coro *me, int sig);
-/* SA_RESETHAND, unless another handler has been set since.  Not by sig_action(): a vfork child may come here, and errno is not ours. */
+/* SA_RESETHAND, unless another handler has been set since.  Not by sig_action(): a vfork child may come here, and
+ * errno is not ours. */
 void sigtable_reset_if_once(int sig, const struct action *ran);
 void sigtable_after_fork_child(void);
 

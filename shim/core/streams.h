@@ -14,8 +14,8 @@ static inline bool streams_are_ours(void)
 	return UNLIKELY(atomic_load_explicit(&green_exist, memory_order_relaxed));
 }
 
-/* The first coroutine is about to be made: what a FILE reads and writes passes through us from here on.  0, also if
- * the tables are not what was expected; -ENOMEM: not now. */
+/* The first coroutine is about to be made: what a FILE reads and writes passes through us from here on.  0, also
+ * if the tables are not what was expected; -ENOMEM: not now. */
 int streams_bring_up(void);
 
 /* libc's tables are not what was expected: nothing passes. */
