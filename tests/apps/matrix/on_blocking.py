@@ -4,6 +4,14 @@ import threading
 import time
 
 
+def serve(sock, answer):
+    while True:
+        reply = answer(sock.recv(100))
+        if reply is None:
+            return
+        sock.sendall(reply)
+
+
 def run(sock, answer, tick, seconds):
     def go_on_ticking():
         while not is_over:
@@ -12,11 +20,7 @@ def run(sock, answer, tick, seconds):
     is_over = []
     ticker = threading.Thread(target=go_on_ticking)
     ticker.start()
-    while True:
-        reply = answer(sock.recv(100))
-        if reply is None:
-            break
-        sock.sendall(reply)
+    serve(sock, answer)
     is_over.append(True)
     ticker.join()
     sock.close()

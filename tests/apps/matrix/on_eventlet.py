@@ -5,16 +5,9 @@ import warnings
 warnings.simplefilter('ignore', DeprecationWarning)
 import eventlet  # noqa: E402
 from eventlet.green import socket  # noqa: E402
+from on_blocking import serve  # noqa: E402
 
 NAME, MODULE = 'Eventlet', 'eventlet'
-
-
-def serve(sock, answer):
-    while True:
-        reply = answer(sock.recv(100))
-        if reply is None:
-            return
-        sock.sendall(reply)
 
 
 def go_on_ticking(tick, seconds):

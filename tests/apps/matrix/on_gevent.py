@@ -3,15 +3,9 @@
 import gevent
 import gevent.socket
 
+from on_blocking import serve
+
 NAME, MODULE = 'gevent', 'gevent'
-
-
-def serve(sock, answer):
-    while True:
-        reply = answer(sock.recv(100))
-        if reply is None:
-            return
-        sock.sendall(reply)
 
 
 def go_on_ticking(tick, seconds):
