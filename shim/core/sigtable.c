@@ -199,32 +199,26 @@ static void take_what_waits(struct coro *me, int sig)
 	}
 }
 
-/* What has come for the caller while there was a handler, and was not received yet. */
-static void run_kept(struct coro *me, int sig)
+/* Something has come for the caller that is for the handler which is there still. */
+static bool has_come_locked(struct coro *me, int sig)
+{
+	if (!atomic_load(&table.real[sig]) || sig_blocks(me, sig))
+		return false;
+	take_what_waits(me, sig);
+	return sig_pending_of(me) & BIT(sig);
+}
+
+/* False: this is no place to handle it.  (To become the host may be enough to handle it.) */
+static bool run_kept(struct coro *me, int sig)
 {
 	siginfo_t info;
 
-	if (LIKELY(!(sig_pending_of(me) & BIT(sig))) || sig_blocks(me, sig) ||
-	    !handler_is_real(sigtable_get(sig).handler) || !coro_host())
-		return;
+	if (!coro_host())
+		return false;
 	while ((sig_pending_of(me) & BIT(sig)) && sig_take(me, sig, &info))
 		handler_deliver_as(me, sig, &info, sigtable_get(sig));
 	coro_leave(0);
-}
-
-/* What has come for the caller is for the handler that is there still. */
-static void serve_the_old(struct coro *me, int sig)
-{
-	uint64_t mask;
-
-	if (!atomic_load(&table.real[sig]) || sig_blocks(me, sig))
-		return;
-	raw_block_signals(&mask);
-	rawlock_take(&table.lock);
-	take_what_waits(me, sig);
-	rawlock_drop(&table.lock);
-	raw_restore_signals(&mask);
-	run_kept(me, sig);
+	return true;
 }
 
 /* By itself, or as the default.  The kernel then drops what is pending. */
@@ -235,11 +229,29 @@ static bool is_ignored(int sig, const struct sigaction *act)
 	return (uintptr_t)act->sa_handler == (uintptr_t)SIG_IGN;
 }
 
+/* False: `me` has a signal to handle first, by what is installed now. */
+static bool replace(struct coro *me, int sig, const struct sigaction *want, struct sigaction *was, int *err)
+{
+	uint64_t mask;
+	bool is_early;
+
+	raw_block_signals(&mask);
+	rawlock_take(&table.lock);
+	is_early = me && has_come_locked(me, sig);
+	if (!is_early) {
+		*err = plain_action(sig, NULL, was);
+		if (*err == 0 && install_locked(sig, want) < 0)
+			*err = -errno;
+	}
+	rawlock_drop(&table.lock);
+	raw_restore_signals(&mask);
+	return !is_early;
+}
+
 int sig_action(int sig, const struct sigaction *act, struct sigaction *old)
 {
+	struct coro *handles = coro_self; /* NULL: what has come for the caller cannot be handled here */
 	struct sigaction was, want;
-	struct coro *loses_handler;
-	uint64_t mask;
 	int r;
 
 	if (!adopted || !act || sig < 1 || sig > SIGNALS || (BIT(sig) & NEVER_BLOCKED))
@@ -247,20 +259,9 @@ int sig_action(int sig, const struct sigaction *act, struct sigaction *old)
 	if (raw1(SYS_getpid, 0) != sigtable_owner)
 		return plain_action(sig, act, old);
 	want = *act; /* *old may be the same */
-	loses_handler = handler_is_real(want.sa_sigaction) ? NULL : coro_self;
-	if (coro_self && !loses_handler)
-		serve_the_old(coro_self, sig);
-	raw_block_signals(&mask);
-	rawlock_take(&table.lock);
-	r = plain_action(sig, NULL, &was);
-	if (loses_handler && atomic_load(&table.real[sig]) && !sig_blocks(loses_handler, sig))
-		take_what_waits(loses_handler, sig);
-	if (r == 0 && install_locked(sig, &want) < 0)
-		r = -errno;
-	rawlock_drop(&table.lock);
-	raw_restore_signals(&mask);
-	if (r == 0 && loses_handler)
-		run_kept(loses_handler, sig);
+	while (!replace(handles, sig, &want, &was, &r))
+		if (!run_kept(handles, sig))
+			handles = NULL;
 	if (r == 0 && is_ignored(sig, &want))
 		sig_forget(sig);
 	if (r == 0 && old)
