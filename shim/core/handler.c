@@ -346,7 +346,17 @@ static void stub_1(int sig, siginfo_t *info, void *context)
 	stub(&(struct arrival){ sig, info, context, 1 });
 }
 
-handler_fn *const handler_stubs[2] = { stub_0, stub_1 };
+static void stub_2(int sig, siginfo_t *info, void *context)
+{
+	stub(&(struct arrival){ sig, info, context, 2 });
+}
+
+static void stub_3(int sig, siginfo_t *info, void *context)
+{
+	stub(&(struct arrival){ sig, info, context, 3 });
+}
+
+handler_fn *const handler_stubs[HANDLER_STUBS] = { stub_0, stub_1, stub_2, stub_3 };
 
 /* ---- Signals that we deliver ---- */
 

@@ -20,8 +20,9 @@
  * thread. */
 static struct {
 	_Atomic unsigned seq[SIGNALS + 1];
-	struct action act[SIGNALS + 1][2]; /* by their stubs; the current one, and the one before */
+	struct action act[SIGNALS + 1][HANDLER_STUBS]; /* by their stubs; the current one, and some before */
 	_Atomic unsigned stub[SIGNALS + 1];
+	unsigned made[SIGNALS + 1];
 	_Atomic bool real[SIGNALS + 1]; /* it is what a signal leads to; else it is what one led to before */
 	uint64_t nudged; /* signals by which a kernel thread was told to look, since the last forget_nudges() */
 	struct rawlock lock; /* of writers, who block all signals while they hold it */
@@ -37,7 +38,10 @@ bool handler_is_real(handler_fn *fn)
 
 static bool is_stub(handler_fn *fn)
 {
-	return fn == handler_stubs[0] || fn == handler_stubs[1];
+	for (int i = 0; i < HANDLER_STUBS; i++)
+		if (fn == handler_stubs[i])
+			return true;
+	return false;
 }
 
 static struct action get(int sig, const unsigned *stub)
@@ -63,14 +67,34 @@ struct action sigtable_met(const struct arrival *a)
 	return get(a->sig, &a->stub);
 }
 
+static bool is_same(const struct action *a, const struct action *b)
+{
+	return a->handler == b->handler && a->flags == b->flags && a->mask == b->mask;
+}
+
+/* The stub of one that has been there, else the oldest one but the current.  A kernel thread that has entered a
+ * stub may come to look here only when it gets its turn on a processor again, many sigaction()s later. */
+static unsigned stub_for_locked(int sig, const struct action *a)
+{
+	unsigned oldest;
+
+	for (unsigned i = 0; i < HANDLER_STUBS; i++)
+		if (is_same(&table.act[sig][i], a))
+			return i;
+	do {
+		oldest = table.made[sig]++ % HANDLER_STUBS;
+	} while (oldest == atomic_load(&table.stub[sig]));
+	return oldest;
+}
+
 /* Returns its stub. */
 static handler_fn *table_put_locked(int sig, const struct sigaction *sa)
 {
-	unsigned stub = !atomic_load(&table.stub[sig]);
+	struct action a = { sa->sa_sigaction, (unsigned)sa->sa_flags, *sig_word(&sa->sa_mask) };
+	unsigned stub = stub_for_locked(sig, &a);
 
 	atomic_fetch_add(&table.seq[sig], 1);
-	table.act[sig][stub] =
-		(struct action){ sa->sa_sigaction, (unsigned)sa->sa_flags, *sig_word(&sa->sa_mask) };
+	table.act[sig][stub] = a;
 	atomic_store(&table.stub[sig], stub);
 	atomic_fetch_add(&table.seq[sig], 1);
 	return handler_stubs[stub];

@@ -11,8 +11,11 @@
 /* The process; not so in a vfork child, which has handlers of its own and our memory. */
 extern int sigtable_owner;
 
-/* What the kernel has handed to a stub.  Handlers that follow each other have the one stub and the other, so it
- * says which of them the signal has met. */
+/* So many of the actions that a signal has had, one after another, are told apart. */
+#define HANDLER_STUBS 4
+
+/* What the kernel has handed to a stub.  Each action has a stub of its own, so it says which the signal has
+ * met. */
 struct arrival {
 	int sig;
 	siginfo_t *info;
@@ -35,7 +38,7 @@ void sigtable_reset_if_once(int sig, const struct action *ran);
 void sigtable_after_fork_child(void);
 
 /* handler.c */
-extern handler_fn *const handler_stubs[2];
+extern handler_fn *const handler_stubs[HANDLER_STUBS];
 /* handler_deliver(), to this one whatever is installed now. */
 void handler_deliver_as(struct coro *me, int sig, siginfo_t *info, struct action a);
 
