@@ -11,8 +11,10 @@
 #include "base.h"
 #include "raw.h"
 
+/* Until they have been read, threads are native.  We may be called before libc's own constructor: to look for a
+ * Python by dlopen() would then have that one run with no environment, and the program would have none. */
 struct settings settings = { .enabled = true,
-			     .threads = THREADS_PYTHON,
+			     .threads = THREADS_NONE,
 			     .preempt_ms = 5,
 			     .handoff_ms = 10,
 			     .offload_threads = 16,
