@@ -51,6 +51,8 @@ int main(void)
 	void (*const after[])(int) = { SIG_DFL, SIG_IGN, next_handler };
 	pthread_t t[THREADS];
 
+	if (is_emulated("qemu keeps a signal, and asks for its action later"))
+		return 0;
 	for (int i = 0; i < THREADS; i++)
 		t[i] = start(nap_and_compute, NULL);
 
