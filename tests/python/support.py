@@ -68,14 +68,18 @@ def scenario_outcomes(path, name, timeout=HANG):
 
 
 def _kernel_threads():
-    """The names of those of this process that are not already on their way out.
+    """The names of those of this process that have come to run and are not already on their way out.
 
     A thread that has left its join behind stays listed until the kernel has
-    reaped it, so one that is exiting is not counted.
+    reaped it, so one that is exiting is not counted.  One that has never had a
+    processor bears its maker's name still.
     """
     names = []
     for tid in os.listdir('/proc/self/task'):
         with contextlib.suppress(OSError):
+            with open('/proc/self/task/%s/schedstat' % tid) as f:
+                if f.read().split()[2] == '0':
+                    continue
             with open('/proc/self/task/%s/stat' % tid) as f:
                 head, _, rest = f.read().rpartition(')')
             if not int(rest.split()[6]) & PF_EXITING:
@@ -83,9 +87,19 @@ def _kernel_threads():
     return names
 
 
+def kernel_thread_names():
+    """But for those that hand-off has made: any thread may need one, on a crowded machine."""
+    return sorted(name for name in _kernel_threads() if name != 'syncless-host')
+
+
 def kernel_threads():
-    """How many there are, but for those that hand-off has made: any thread may need one, on a crowded machine."""
-    return sum(name != 'syncless-host' for name in _kernel_threads())
+    """How many they are, the monitor's among them, which lives while there are green threads."""
+    return len(kernel_thread_names())
+
+
+def workers():
+    """The names without the monitor's."""
+    return tuple(name for name in kernel_thread_names() if name != 'syncless-dog')
 
 
 def spare_hosts():

@@ -76,10 +76,10 @@ class Asyncio(unittest.TestCase):
     def test_on_the_thread_of_the_loop(self):
         async def body():
             mine = threading.get_ident()
-            before = support.kernel_threads()
+            before = support.workers()
             idents = await asyncio.gather(*(aio.run(waiting_ident) for _ in range(100)))
             self.assertEqual(set(idents), {mine})
-            self.assertLessEqual(support.kernel_threads(), before)  # a watchdog of earlier threads may have ended
+            self.assertEqual(support.workers(), before)
 
         def waiting_ident():
             time.sleep(0.001)

@@ -81,10 +81,10 @@ class Protocols(unittest.TestCase):
 
             def call():
                 answer = client(self.ports[protocol])
-                threads.add(support.kernel_threads())
+                threads.add(support.workers())
                 return answer
 
-            before = support.kernel_threads()
+            before = support.workers()
             self.assertEqual(run_all(call), [b'answer'] * COUNT, client.__name__)
             if support.GREEN and 'SYNCLESS_CHAOS' not in os.environ:  # hand-off has kernel threads of its own
                 self.assertEqual(threads, {before}, client.__name__)
@@ -96,11 +96,7 @@ class Protocols(unittest.TestCase):
                 crew.start_many(COUNT, lambda _: found.append(call()))
             return found
 
-        if support.GREEN:
-            with support.Crew() as crew:  # by which the watchdog lives while threads are counted
-                crew.start(lambda: self.check(run_all))
-        else:
-            self.check(run_all)
+        self.check(run_all)
 
     @unittest.skipUnless(support.GREEN, 'needs the preload')
     def test_coroutines(self):
