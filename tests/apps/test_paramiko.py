@@ -43,7 +43,8 @@ class Paramiko(unittest.TestCase):
         self.all_wait.wait()
         stdin.write(f'{number}\n')
         stdin.flush()
-        return here, stdout.read(), stderr.read(), stdout.channel.recv_exit_status()
+        # What the account's own start-up files have to say comes before.
+        return here, stdout.read(), stderr.read()[-len(b'aside\n'):], stdout.channel.recv_exit_status()
 
     def test_sessions_at_once(self):
         self.threads = []
