@@ -175,6 +175,12 @@ def beside_each_other(one, other):
     beside.end()
 
 
+def is_hub(greenlet):
+    """gevent's, which stays, and may be about to look once more whether there is something to do."""
+    hub = sys.modules.get('gevent.hub')
+    return hub is not None and isinstance(greenlet, hub.Hub)
+
+
 def nothing_is_left():
     import gc
     import threading
@@ -183,7 +189,8 @@ def nothing_is_left():
     gc.collect()
     threads = threading.enumerate()
     check(len(threads) == 1, 'left:', *threads)
-    check(not _glue.ready_count(), 'ready:', _glue.ready_tasks())
+    ready = [task for task in _glue.ready_tasks() if not is_hub(task.greenlet)]
+    check(not ready, 'ready:', ready)
     _glue.verify()
 
 
