@@ -35,7 +35,7 @@ GONE_AGAIN = (errno.ECONNABORTED, errno.EPERM, errno.EPROTO, errno.EINTR, errno.
 TICK = 1  # seconds; TICK_MS of the core
 ACCEPTED_AT_ONCE = 16  # then those that are here have their turn
 REFUSED_AT_ONCE = 100  # handshakes that are made to say 503
-TRIM_AFTER, TRIM_SECONDS = 200, 5  # connections that have become idle or ended, and then
+TRIM_AFTER, TRIM_SECONDS = 20, 5  # connections that have become idle or ended, and then
 MOST_SPARE = 64  # workers without work that are kept
 WAKE_READ = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLONESHOT
 
