@@ -5,6 +5,7 @@ The server, with all its processes, has one core, and wrk the other; a
 contestant starts afresh for each round, and is asked by a keep-alive client
 whether it answers what the others do before it is measured.
 """
+import contextlib
 import os
 
 import bench_drivers
@@ -86,24 +87,40 @@ def pipelined(report, cores, count, seconds):
                 TIMES_THE_UNPIPELINED, at_least=True)
 
 
-def waiting(report, cores, count, seconds):
+def mariadb(report):
+    return bench_drivers.services(report, 'mariadb')
+
+
+@contextlib.contextmanager
+def sleeper(report):
+    with processes.started([processes.compile_c('mysql_sleeper')]) as database:
+        yield {'SYNCLESS_MYSQL_HOST': '127.0.0.1', 'SYNCLESS_MYSQL_PORT': database.line().split()[1],
+               'SYNCLESS_MYSQL_USER': 'nobody', 'SYNCLESS_MYSQL_PASSWORD': ''}
+
+
+# A real database takes more of a core for a query than ours takes to serve it, and bounds what both can do.
+DATABASES = {'MariaDB': mariadb, 'a database that only waits': sleeper}
+
+
+def waiting(report, cores, count, seconds, database):
     peers = [*map(servers.gthread, THREADS), GUNICORN_GEVENT]
+    what = f'10 ms in MySQLdb, {database}'
     allowed = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {cores[1]})  # the database's, which inherits it
     try:
-        with bench_drivers.services(report, 'mariadb') as variables:
+        with DATABASES[database](report) as variables:
             os.sched_setaffinity(0, allowed)
             commands = servers.mysql_commands(THREADS, WAITING_CONNECTIONS, variables)
             results = rounds.interleave(
                 [name for name in (OURS, OURS_BY_THREADS, *peers) if name in commands], count,
                 lambda name: servers.measure(commands[name], cores, WAITING_CONNECTIONS, seconds, warm_up=2,
-                                             **variables), report, 'MySQLdb')
+                                             **variables), report, what)
     finally:
         os.sched_setaffinity(0, allowed)
-    report.raw('MySQLdb', results)
-    show(report, f'10 ms in MySQLdb, {WAITING_CONNECTIONS} connections, the database beside the load '
+    report.raw(what, results)
+    show(report, f'10 ms in MySQLdb, {WAITING_CONNECTIONS} connections, {database} beside the load '
          f'({count} rounds of {seconds} s)', [OURS, OURS_BY_THREADS, *peers], results)
-    judge(report, '10 ms in MySQLdb', results, dict.fromkeys(peers, TIMES_THE_WAITING))
+    judge(report, what, results, dict.fromkeys(peers, TIMES_THE_WAITING))
 
 
 def run(report, quick):
@@ -115,4 +132,5 @@ def run(report, quick):
     count, seconds = (1, 1) if quick else (5, 2)
     hello(report, cores, count, seconds)
     pipelined(report, cores, count, seconds)
-    waiting(report, cores, min(count, 3), 2 * seconds)
+    for database in DATABASES:
+        waiting(report, cores, min(count, 3), 2 * seconds, database)
