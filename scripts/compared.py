@@ -12,7 +12,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 import xml.etree.ElementTree as ElementTree
 
@@ -22,7 +21,7 @@ SYNCLESS = [os.path.join(BUILD, 'syncless'), 'run']
 KEPT = os.path.join(BUILD, 'suites')
 RERUNS = 3  # of what differs
 LINES = 60  # of output, where something differs
-STOPPED = threading.Event()
+STOPPED = []  # filled by a signal's handler, which may interrupt itself: a lock, as an Event has, would be its end
 RUNNING = set()  # the process groups of the moment
 
 
@@ -39,7 +38,7 @@ def environment():
 
 def stop(*_):
     """On a signal: what runs for us ends with us."""
-    STOPPED.set()
+    STOPPED.append(True)
     for group in list(RUNNING):
         kill_group(group)
 
@@ -85,13 +84,13 @@ def run_command(command, env, folder, limit):
                                    stdout=output, stderr=output, start_new_session=True)
         RUNNING.add(process.pid)
         try:
-            status = process.wait(0 if STOPPED.is_set() else limit)
+            status = process.wait(0 if STOPPED else limit)
         except subprocess.TimeoutExpired:
             status = None
         kill_group(process.pid)
         process.wait()
         RUNNING.discard(process.pid)
-        if STOPPED.is_set():
+        if STOPPED:
             sys.exit(1)
         output.seek(0)
         return status, output.read()
