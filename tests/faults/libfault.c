@@ -358,17 +358,18 @@ static int find_text(struct dl_phdr_info *info, size_t size, void *arg)
 #define IF_AT_LEAST(k, yes, no) BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, (unsigned)(k), yes, no)
 #define ANSWER(what) BPF_STMT(BPF_RET | BPF_K, (unsigned)(what))
 
-/* -1, or the descriptor by which the supervisor is told of calls from `text`, all in one piece of 4 GB. */
+/* -1, or the descriptor by which the supervisor is told of calls from `text`.  The filter's words have 32 bits: one
+ * for the half that may be another at the end of the text, one for the distance from its start. */
 static int install_filter(struct text text)
 {
 	struct sock_filter code[16 + RAWS] = {
 		LOAD(INSTRUCTION(instruction_pointer) + 4),
-		IF_EQUAL(text.start >> 32, 1, 0),
+		IF_EQUAL(text.start >> 32, 2, 0),
+		IF_EQUAL(text.end >> 32, 1, 0),
 		ANSWER(SECCOMP_RET_ALLOW),
 		LOAD(INSTRUCTION(instruction_pointer)),
-		IF_AT_LEAST(text.start, 1, 0),
-		ANSWER(SECCOMP_RET_ALLOW),
-		IF_AT_LEAST(text.end, 0, 1),
+		BPF_STMT(BPF_ALU | BPF_SUB | BPF_K, (unsigned)text.start),
+		IF_AT_LEAST(text.end - text.start, 0, 1),
 		ANSWER(SECCOMP_RET_ALLOW),
 		LOAD(INSTRUCTION(nr)),
 	};
@@ -441,8 +442,6 @@ static void start_supervisor(void)
 	dl_iterate_phdr(find_text, &text);
 	if (!text.start)
 		return;
-	if (text.start >> 32 != text.end >> 32)
-		SKIP("the library lies across a border of 4 GB");
 	pidfd = (int)raw2(SYS_pidfd_open, getpid(), 0);
 	listener = install_filter(text);
 	if (pidfd < 0 || listener < 0)
