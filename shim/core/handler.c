@@ -440,7 +440,7 @@ static void run_on_own_stack(struct coro *me, unsigned flags, uint64_t mask, str
 	frame_leave(depth);
 }
 
-void handler_deliver_as(struct coro *me, int sig, siginfo_t *info, struct action a)
+static void deliver_as(struct coro *me, int sig, siginfo_t *info, struct action a)
 {
 	uint64_t mask = sig_mask_of(me);
 	int saved = errno;
@@ -471,7 +471,7 @@ void handler_deliver(struct coro *me, int sig, siginfo_t *info)
 		return;
 	}
 	sigtable_reset_if_once(sig, &a);
-	handler_deliver_as(me, sig, info, a);
+	deliver_as(me, sig, info, a);
 }
 
 /* ---- glibc's own signals (design.md 3b, rule 9) ---- */

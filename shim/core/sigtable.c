@@ -5,7 +5,7 @@
  * A signal that the kernel has given to another of our kernel threads than the one it is for is still on its
  * way when the application sets another action, though plainly it would have been handled before.  So with
  * the table's lock held what is on its way is found: waiting in the kernel, or kept for the caller (it is
- * handled, late), or as a nudge to a kernel thread, which would do what the new action says (it is discarded).
+ * handled first), or as a nudge to a kernel thread, which would do what the new action says (it is discarded).
  * The handler that another takes the place of handles it before it goes; after SIG_DFL or SIG_IGN is set,
  * nothing more can come.
  */
@@ -240,7 +240,7 @@ static bool run_kept(struct coro *me, int sig)
 	if (!coro_host())
 		return false;
 	while ((sig_pending_of(me) & BIT(sig)) && sig_take(me, sig, &info))
-		handler_deliver_as(me, sig, &info, sigtable_get(sig));
+		handler_deliver(me, sig, &info);
 	coro_leave(0);
 	return true;
 }

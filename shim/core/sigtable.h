@@ -39,7 +39,5 @@ void sigtable_after_fork_child(void);
 
 /* handler.c */
 extern handler_fn *const handler_stubs[HANDLER_STUBS];
-/* handler_deliver(), to this one whatever is installed now. */
-void handler_deliver_as(struct coro *me, int sig, siginfo_t *info, struct action a);
 
 #endif
