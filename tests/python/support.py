@@ -68,24 +68,23 @@ def scenario_outcomes(path, name, timeout=HANG):
 
 
 def _has_run(tid):
-    """A kernel without the figures: it has, as far as one can tell."""
+    """One that never had a processor bears its maker's name still.  A kernel without the figures: it has run."""
     with contextlib.suppress(OSError):
         with open('/proc/self/task/%s/schedstat' % tid) as f:
             return f.read().split()[2] != '0'
     return True
 
 
-def _kernel_threads():
-    """The names of those of this process that have come to run and are not already on their way out.
+def _kernel_threads(is_counted=lambda tid: True):
+    """The names of those of this process that are not already on their way out.
 
     A thread that has left its join behind stays listed until the kernel has
-    reaped it, so one that is exiting is not counted.  One that has never had a
-    processor bears its maker's name still.
+    reaped it, so one that is exiting is not counted.
     """
     names = []
     for tid in os.listdir('/proc/self/task'):
         with contextlib.suppress(OSError):
-            if not _has_run(tid):
+            if not is_counted(tid):
                 continue
             with open('/proc/self/task/%s/stat' % tid) as f:
                 head, _, rest = f.read().rpartition(')')
@@ -94,19 +93,14 @@ def _kernel_threads():
     return names
 
 
-def kernel_thread_names():
-    """But for those that hand-off has made: any thread may need one, on a crowded machine."""
-    return sorted(name for name in _kernel_threads() if name != 'syncless-host')
-
-
 def kernel_threads():
-    """How many they are, the monitor's among them, which lives while there are green threads."""
-    return len(kernel_thread_names())
+    """How many there are, but for those that hand-off has made: any thread may need one, on a crowded machine."""
+    return sum(name != 'syncless-host' for name in _kernel_threads())
 
 
 def workers():
-    """The names without the monitor's."""
-    return tuple(name for name in kernel_thread_names() if name != 'syncless-dog')
+    """The names of those that have come to run, also without the monitor's."""
+    return tuple(sorted(name for name in _kernel_threads(_has_run) if name not in ('syncless-host', 'syncless-dog')))
 
 
 def spare_hosts():

@@ -55,9 +55,8 @@ class Page(AppCase):
     def run_words(self, words):
         process = self.start(*words, preloaded=False)
         if '--unix' in words:
-            support.wait_until(lambda: os.path.exists(self.folder + '/app.socket'), 'the socket')
-            with socket.socket(socket.AF_UNIX) as sock:
-                sock.connect(self.folder + '/app.socket')
+            with socket.socket(socket.AF_UNIX) as sock:  # which is there before it listens
+                support.wait_until(lambda: sock.connect_ex(self.folder + '/app.socket') == 0, 'the socket')
                 sock.sendall(b'GET / HTTP/1.0\r\n\r\n')
                 with sock.makefile('rb') as file:
                     self.assertTrue(file.read().endswith(b'served'))
