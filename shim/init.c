@@ -61,7 +61,8 @@ FORKED static void after_fork_child(void)
 {
 	struct coro *me = coro_self;
 
-	atomic_store(&sched.wanted, false); /* the monitor, which is not here, may have been about to */
+	if (atomic_load(&sched.wanted)) /* by the monitor, which is not here */
+		atomic_store(&sched.wanted, false);
 
 	green_after_fork_child();
 	fd_after_fork_child();

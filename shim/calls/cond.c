@@ -212,14 +212,17 @@ EXPORT int pthread_cond_clockwait(pthread_cond_t *c, pthread_mutex_t *m, clockid
 }
 
 /* Wakes up to n of ours; how many. */
-static int wake(const void *c, int n)
+static int wake_ours(const void *c, int n)
 {
-	int saved = errno, woken = 0;
+	int saved = errno, woken = waitq_has_waiters(c) ? waitq_wake(c, n) : 0;
 
-	if (locks_are_ours() && waitq_has_waiters(c))
-		woken = waitq_wake(c, n);
 	errno = saved;
 	return woken;
+}
+
+static inline int wake(const void *c, int n)
+{
+	return locks_are_ours() ? wake_ours(c, n) : 0;
 }
 
 /* pthread_cond_signal(3).  Parks: never.

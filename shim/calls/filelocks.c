@@ -75,19 +75,27 @@ static PARKING int lock_range(struct coro *me, int fd, int cmd, const struct flo
 	return (int)coro_leave(answer(r));
 }
 
-static inline bool is_lock_wait(int cmd)
+/* What the other commands do is nothing to us: they are libc's, with no frame of ours below. */
+static inline bool is_ours(int cmd)
 {
-	return cmd == F_SETLKW || cmd == F_OFD_SETLKW;
+	return cmd == F_SETFL || cmd == F_DUPFD || cmd == F_DUPFD_CLOEXEC || cmd == F_SETLKW ||
+	       cmd == F_OFD_SETLKW;
 }
 
-/* Whatever the command's argument is, it fits a long, and a command without one ignores it. */
-static int note_fcntl(int fd, int cmd, long arg, int r)
+static PARKING int fcntl_here(int fd, int cmd, long arg, int (*plain)(int, int, ...), const char *why)
 {
-	if (r < 0)
+	bool waits = cmd == F_SETLKW || cmd == F_OFD_SETLKW;
+	struct coro *me = waits ? coro_enter() : NULL;
+	int r;
+
+	if (me)
+		return lock_range(me, fd, cmd, (const struct flock *)arg, why);
+	r = plain(fd, cmd, arg);
+	if (r < 0 || waits)
 		return r;
 	if (cmd == F_SETFL)
 		fd_set_nonblock(fd, arg & O_NONBLOCK);
-	else if (cmd == F_DUPFD || cmd == F_DUPFD_CLOEXEC)
+	else
 		fd_duplicated(fd, r);
 	return r;
 }
@@ -98,34 +106,32 @@ static int note_fcntl(int fd, int cmd, long arg, int r)
  * Differs: the kernel lets the wait outlive close(2); we end it. */
 EXPORT int fcntl(int fd, int cmd, ...)
 {
-	struct coro *me;
 	va_list ap;
 	long arg;
 
 	_Static_assert(F_SETLKW == F_SETLKW64 && sizeof(struct flock) == sizeof(struct flock64),
 		       "one for both");
-	va_start(ap, cmd);
+	va_start(ap, cmd); /* whatever the argument is, it fits a long, and a command without one ignores it */
 	arg = va_arg(ap, long);
 	va_end(ap);
-	if (UNLIKELY(is_lock_wait(cmd)) && (me = coro_enter()) != NULL)
-		return lock_range(me, fd, cmd, (const struct flock *)arg, "fcntl");
-	return note_fcntl(fd, cmd, arg, libc.fcntl(fd, cmd, arg));
+	if (!is_ours(cmd))
+		return libc.fcntl(fd, cmd, arg);
+	return fcntl_here(fd, cmd, arg, libc.fcntl, "fcntl");
 }
 EXPORT_ALIAS(__fcntl, fcntl);
 
 /* fcntl64: what a program built with _FILE_OFFSET_BITS=64 calls. */
 EXPORT int fcntl64(int fd, int cmd, ...)
 {
-	struct coro *me;
 	va_list ap;
 	long arg;
 
 	va_start(ap, cmd);
 	arg = va_arg(ap, long);
 	va_end(ap);
-	if (UNLIKELY(is_lock_wait(cmd)) && (me = coro_enter()) != NULL)
-		return lock_range(me, fd, cmd, (const struct flock *)arg, "fcntl64");
-	return note_fcntl(fd, cmd, arg, libc.fcntl64(fd, cmd, arg));
+	if (!is_ours(cmd))
+		return libc.fcntl64(fd, cmd, arg);
+	return fcntl_here(fd, cmd, arg, libc.fcntl64, "fcntl64");
 }
 
 /* lockf(3).  Parks: F_LOCK, until the section is free.  Passes through: the rest.  errno: as fcntl(). */

@@ -48,7 +48,7 @@ static inline void borrowed_begin(void)
 void borrowed_look(void);
 
 /* uselocale(3), remembered. */
-locale_t borrowed_uselocale(locale_t locale);
+FORKED locale_t borrowed_uselocale(locale_t locale);
 
 void borrowed_leave_errors(struct borrowed *b);
 void borrowed_enter_errors(struct borrowed *b);

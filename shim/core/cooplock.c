@@ -69,7 +69,8 @@ void cooplock_after_fork(struct cooplock *l)
 	pthread_t owner = atomic_load(&l->owner);
 	bool forkers = owner == pthread_self() && l->guest == forking;
 
-	l->guest = NULL;
+	if (l->guest) /* else a page less to copy */
+		l->guest = NULL;
 	if (!owner || forkers)
 		return;
 	l->depth = 0;

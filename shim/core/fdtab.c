@@ -43,7 +43,7 @@ _Atomic int fd_known_end;
 
 static void free_dropped(void);
 
-static struct chunk *chunk_of(int fd, bool make)
+static struct chunk *far_chunk(int fd, bool make)
 {
 	unsigned i = (unsigned)fd / CHUNK;
 	struct chunk *c, *none = NULL;
@@ -61,6 +61,11 @@ static struct chunk *chunk_of(int fd, bool make)
 		c = none;
 	}
 	return c;
+}
+
+static inline struct chunk *chunk_of(int fd, bool make)
+{
+	return LIKELY((unsigned)fd < CHUNK) ? &first_chunk : far_chunk(fd, make);
 }
 
 static _Atomic unsigned char *kind_of(int fd, bool make)
@@ -136,7 +141,7 @@ static void change_bits(int fd, int clear, int set)
 	_Atomic unsigned char *k = kind_of(fd, false);
 	unsigned char old = k ? atomic_load_explicit(k, memory_order_relaxed) : FD_UNKNOWN;
 
-	while (old & FD_KIND_MASK)
+	while ((old & FD_KIND_MASK) && (unsigned char)((old & ~clear) | set) != old)
 		if (atomic_compare_exchange_weak_explicit(k, &old, (unsigned char)((old & ~clear) | set),
 							  memory_order_relaxed, memory_order_relaxed))
 			break;
@@ -195,14 +200,6 @@ int fd_option(int fd, int option)
 bool fd_is_unix(int fd)
 {
 	return fd_option(fd, SO_DOMAIN) == AF_UNIX;
-}
-
-static void set_kind(int fd, int kind, bool make)
-{
-	_Atomic unsigned char *k = kind_of(fd, make);
-
-	if (k)
-		store_kind(k, fd, kind);
 }
 
 struct fdrec *fd_lookup(int fd)
@@ -495,10 +492,13 @@ void fd_shut_down(int fd, bool peers)
 
 void fd_closing(int fd)
 {
-	if (!fd_may_be_known(fd))
+	struct chunk *c = fd_may_be_known(fd) ? chunk_of(fd, false) : NULL;
+
+	if (!c)
 		return;
-	if (LIKELY(!fd_lookup(fd))) {
-		set_kind(fd, FD_UNKNOWN, false); /* harmless in a vfork child: it is found again by fstat */
+	if (LIKELY(!atomic_load_explicit(&c->rec[fd % CHUNK], memory_order_acquire))) {
+		/* Harmless in a vfork child: it is found again by fstat. */
+		atomic_store_explicit(&c->kind[fd % CHUNK], FD_UNKNOWN, memory_order_relaxed);
 		return;
 	}
 	if (!fd_in_our_process())
@@ -550,11 +550,16 @@ void fd_drain_notes(void)
 
 void fd_created(int fd, int kind)
 {
+	struct chunk *c;
+
 	if (fd < 0 || (!sched.main && (kind & FD_KIND_MASK) != FD_SOCKET && !fd_may_be_known(fd)))
 		return;
-	if (fd_lookup(fd))
+	c = chunk_of(fd, kind != FD_UNKNOWN);
+	if (!c)
+		return;
+	if (UNLIKELY(atomic_load_explicit(&c->rec[fd % CHUNK], memory_order_acquire)))
 		fd_closing(fd); /* its close did not pass through us */
-	set_kind(fd, kind, kind != FD_UNKNOWN);
+	store_kind(&c->kind[fd % CHUNK], fd, kind);
 }
 
 void fd_appeared(int fd)
@@ -650,7 +655,8 @@ void fd_after_fork_child(void)
 		coro_self->fdwait.rec = NULL;
 		coro_self->fdwait.got = WAIT_CLOSED;
 	}
-	fd_waiting = 0;
+	if (fd_waiting)
+		fd_waiting = 0;
 }
 
 int fd_verify(void)

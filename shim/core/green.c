@@ -14,6 +14,7 @@
 #include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/single_threaded.h>
 #include "greenlet.h"
 #include "hostlock.h"
 #include "libc.h"
@@ -305,22 +306,29 @@ static int ensure_up(void)
 	return r;
 }
 
-/* A native thread forks when all is up or nothing is; while there is a coroutine, all is. */
+/* A native thread forks when all is up or nothing is; while there is a coroutine, all is, and nothing changes beside
+ * the only thread. */
+static bool forks_beside_others(void)
+{
+	return !coro_self && !__libc_single_threaded;
+}
+
 void green_before_fork(void)
 {
-	if (!coro_self)
+	if (forks_beside_others())
 		rawlock_take(&bring_up_lock);
 }
 
 void green_after_fork_parent(void)
 {
-	if (!coro_self)
+	if (forks_beside_others())
 		rawlock_drop(&bring_up_lock);
 }
 
 void green_after_fork_child(void)
 {
-	bring_up_lock = (struct rawlock){ 0 };
+	if (atomic_load(&bring_up_lock.word))
+		bring_up_lock = (struct rawlock){ 0 };
 }
 
 int green_bring_up(void)

@@ -26,7 +26,7 @@ extern bool streams_are_blocking;
 bool streams_flush_all(void);
 
 /* Before libc does that itself, which blocks: the last of the process's exit handlers. */
-void streams_flush_at_exit(void *);
+FORKED void streams_flush_at_exit(void *);
 
 /* Was f made by our popen()? */
 bool streams_is_child(const FILE *f);

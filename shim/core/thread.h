@@ -57,7 +57,7 @@ int green_create(pthread_t *t, const pthread_attr_t *attr, void *(*start)(void *
 int green_bring_up(void);
 void green_before_fork(void);
 void green_after_fork_parent(void);
-void green_after_fork_child(void);
+FORKED void green_after_fork_child(void);
 
 /* The caller's thread ends with this value (pthread_exit, cancellation). */
 _Noreturn void green_exit(struct coro *me, void *result);
@@ -92,7 +92,7 @@ void tls_run_destructors(void);	 /* of the calling thread: C++ first, then TSD, 
 bool tls_can_be_made_new(void); /* the calling thread's; false: it has variables at unknown places */
 void tls_make_new(void);	 /* the calling thread's TLS as in a new thread */
 void tls_note_key(pthread_key_t key, void (*destroy)(void *));
-void tls_forget_key(pthread_key_t key);
+FORKED void tls_forget_key(pthread_key_t key);
 
 /* stack.c: 0 or -ENOMEM.  The piece has a guard below it. */
 int stack_take(size_t size, size_t guard, char **stack);
