@@ -236,6 +236,7 @@ static bool lead(struct server *s)
 	state = leave_gil(s);
 	n = epoll_wait(s->epoll_fd, s->events, EVENTS, wait_ms);
 	take_gil(state);
+	s->turn = coarse_ns(); /* others had theirs; else it were due after the first of the requests that came */
 	s->has_leader = false;
 	if (n >= 0) {
 		take_events(s, n);

@@ -49,8 +49,16 @@ class Pipelined(HttpCase):
         client = self.connect()
         self.send(client, ['/1'])
         size = len(client.sock.recv(65536))
-        self.send(client, ['/1'] * 24)
-        self.assertEqual(len(client.sock.recv(65536)), 24 * size)
+        pieces = 0
+        for _ in range(50):  # a tick of the clock amid them gives others a turn, and sends what is ready
+            self.send(client, ['/1'] * 24)
+            pieces, left = 0, 24 * size
+            while left:
+                left -= len(client.sock.recv(left))
+                pieces += 1
+            if pieces == 1:
+                break
+        self.assertEqual(pieces, 1)
 
     def test_what_is_ready_does_not_wait_for_what_waits(self):
         app = Paths()
