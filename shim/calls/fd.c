@@ -146,23 +146,26 @@ EXPORT int dup3(int from, int to, int flags)
 /* --- Flags.  fcntl is in filelocks.c. */
 
 /* ioctl(2).  Never parks. */
-EXPORT int ioctl(int fd, unsigned long request, ...)
-{
-	va_list ap;
-	void *arg;
-	int r;
+EXPORT int ioctl(int fd, unsigned long request, ...) VARIADIC(ioctl_word);
 
-	va_start(ap, request);
-	arg = va_arg(ap, void *);
-	va_end(ap);
-	r = libc.ioctl(fd, request, arg);
+static PARKING int ioctl_noted(int fd, unsigned long request, void *arg)
+{
+	int r = libc.ioctl(fd, request, arg);
+
 	if (r < 0)
 		return r;
 	if (request == FIONBIO)
 		fd_set_nonblock(fd, *(const int *)arg != 0);
-	else if (request == TIOCGPTPEER)
+	else
 		fd_appeared(r);
 	return r;
+}
+
+static HOT int ioctl_word(int fd, unsigned long request, void *arg)
+{
+	if (request != FIONBIO && request != TIOCGPTPEER)
+		return libc.ioctl(fd, request, arg);
+	return ioctl_noted(fd, request, arg);
 }
 
 static bool is_timeout_option(int level, int option)

@@ -10,7 +10,6 @@
  */
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <stdarg.h>
 #include "coro.h"
 #include "errand.h"
 #include "fdtab.h"
@@ -104,31 +103,23 @@ static PARKING int fcntl_here(int fd, int cmd, long arg, int (*plain)(int, int, 
  * The flags are the program's own at any time.
  * errno: the kernel's; EDEADLK; EINTR as for SA_RESTART; EBADF if closed while parked.
  * Differs: the kernel lets the wait outlive close(2); we end it. */
-EXPORT int fcntl(int fd, int cmd, ...)
-{
-	va_list ap;
-	long arg;
+EXPORT int fcntl(int fd, int cmd, ...) VARIADIC(fcntl_word);
+EXPORT_ALIAS(__fcntl, fcntl);
 
+static HOT int fcntl_word(int fd, int cmd, long arg)
+{
 	_Static_assert(F_SETLKW == F_SETLKW64 && sizeof(struct flock) == sizeof(struct flock64),
 		       "one for both");
-	va_start(ap, cmd); /* whatever the argument is, it fits a long, and a command without one ignores it */
-	arg = va_arg(ap, long);
-	va_end(ap);
 	if (!is_ours(cmd))
 		return libc.fcntl(fd, cmd, arg);
 	return fcntl_here(fd, cmd, arg, libc.fcntl, "fcntl");
 }
-EXPORT_ALIAS(__fcntl, fcntl);
 
 /* fcntl64: what a program built with _FILE_OFFSET_BITS=64 calls. */
-EXPORT int fcntl64(int fd, int cmd, ...)
-{
-	va_list ap;
-	long arg;
+EXPORT int fcntl64(int fd, int cmd, ...) VARIADIC(fcntl64_word);
 
-	va_start(ap, cmd);
-	arg = va_arg(ap, long);
-	va_end(ap);
+static HOT int fcntl64_word(int fd, int cmd, long arg)
+{
 	if (!is_ours(cmd))
 		return libc.fcntl64(fd, cmd, arg);
 	return fcntl_here(fd, cmd, arg, libc.fcntl64, "fcntl64");

@@ -70,20 +70,27 @@ static int park_poll(struct coro *me, struct pollfd *fds, nfds_t n, const struct
 	return r;
 }
 
-/* poll(2).  Parks: until a descriptor is ready or the timeout.  A timeout of 0 lets the others run once.
- * errno: the kernel's; EINTR on any handler.
- * Differs: a descriptor that is closed meanwhile is POLLNVAL at once. */
-EXPORT int poll(struct pollfd *fds, nfds_t n, int timeout_ms)
+static PARKING int poll_here(struct pollfd *fds, nfds_t n, int timeout_ms)
 {
 	struct coro *me = coro_enter();
 	struct timespec ts;
 	struct patience p;
 
-	if (LIKELY(!me))
+	if (!me)
 		return libc.poll(fds, n, timeout_ms);
 	ts = ns_timespec(timeout_ms * NS_PER_MS);
 	p = patience(timeout_ms < 0 ? NULL : &ts, "poll");
 	return coro_leave(park_poll(me, fds, n, &p));
+}
+
+/* poll(2).  Parks: until a descriptor is ready or the timeout.  A timeout of 0 lets the others run once.
+ * errno: the kernel's; EINTR on any handler.
+ * Differs: a descriptor that is closed meanwhile is POLLNVAL at once. */
+EXPORT int poll(struct pollfd *fds, nfds_t n, int timeout_ms)
+{
+	if (LIKELY(!coro_self))
+		return libc.poll(fds, n, timeout_ms);
+	return poll_here(fds, n, timeout_ms);
 }
 EXPORT_ALIAS(__poll, poll);
 

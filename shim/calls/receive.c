@@ -214,6 +214,15 @@ static PARKING ssize_t park_recvmsg(struct coro *me, int fd, struct msghdr *msg,
 	return n;
 }
 
+static PARKING ssize_t recv_here(int fd, void *buf, size_t len, int flags)
+{
+	struct coro *me = coro_enter();
+
+	if (!me || (never_waits(fd, flags) && coro_leave(true)))
+		return libc.recv(fd, buf, len, flags);
+	return coro_leave(park_recvfrom(me, fd, buf, len, flags, NULL, NULL, "recv"));
+}
+
 /* recv(2).  Parks: until there is something to receive (SO_RCVLOWAT bytes; all of it with MSG_WAITALL), or
  * SO_RCVTIMEO.
  * Passes through: non-blocking sockets, MSG_DONTWAIT, MSG_OOB, MSG_ERRQUEUE.
@@ -221,11 +230,9 @@ static PARKING ssize_t park_recvmsg(struct coro *me, int fd, struct msghdr *msg,
  * Differs: the kernel lets a recv outlive close(2); we end it. */
 EXPORT ssize_t recv(int fd, void *buf, size_t len, int flags)
 {
-	struct coro *me = coro_enter();
-
-	if (LIKELY(!me) || (never_waits(fd, flags) && coro_leave(true)))
+	if (LIKELY(!coro_self))
 		return libc.recv(fd, buf, len, flags);
-	return coro_leave(park_recvfrom(me, fd, buf, len, flags, NULL, NULL, "recv"));
+	return recv_here(fd, buf, len, flags);
 }
 
 /* recvfrom(2).  As recv(). */

@@ -101,6 +101,15 @@ static PARKING ssize_t park_sendmsg(struct coro *me, int fd, const struct msghdr
 	return n;
 }
 
+static PARKING ssize_t send_here(int fd, const void *buf, size_t len, int flags)
+{
+	struct coro *me = coro_enter();
+
+	if (!me || ((flags & MSG_DONTWAIT) && coro_leave(true)))
+		return libc.send(fd, buf, len, flags);
+	return coro_leave(park_sendto(me, fd, buf, len, flags, NULL, 0, "send"));
+}
+
 /* send(2).  Parks: until all is sent, or SO_SNDTIMEO.  Passes through: non-blocking sockets, MSG_DONTWAIT.
  * errno: the kernel's; EAGAIN on timeout; EINTR as for SA_RESTART; EBADF if closed while parked; none of them
  * once a byte is sent.
@@ -108,11 +117,9 @@ static PARKING ssize_t park_sendmsg(struct coro *me, int fd, const struct msghdr
  * the kernel raises no event for it. */
 EXPORT ssize_t send(int fd, const void *buf, size_t len, int flags)
 {
-	struct coro *me = coro_enter();
-
-	if (LIKELY(!me) || ((flags & MSG_DONTWAIT) && coro_leave(true)))
+	if (LIKELY(!coro_self))
 		return libc.send(fd, buf, len, flags);
-	return coro_leave(park_sendto(me, fd, buf, len, flags, NULL, 0, "send"));
+	return send_here(fd, buf, len, flags);
 }
 EXPORT_ALIAS(__send, send);
 

@@ -17,7 +17,8 @@
 
 /* The calls lie together ("hot"), and with them what runs in each forked child or as it ends ("cold" lies just before):
  * to a child, which begins without the pages of any code, each stretch of 64 kB is a page fault. */
-#define EXPORT __attribute__((visibility("default"), hot))
+#define HOT __attribute__((hot))
+#define EXPORT __attribute__((visibility("default"))) HOT
 #define FORKED __attribute__((cold))
 /* The parking half of a call: kept out of line, so that the plain half needs no frame and is a jump. */
 #define PARKING __attribute__((noinline))

@@ -284,15 +284,11 @@ static inline struct coro *coro_enter_wait(void)
 
 /* And that may let others run before they begin.  Not for who is in the midst of something: a wait for a condition
  * has a mutex, the GIL's own perhaps, without which no greenlet can be switched to. */
+struct coro *coro_enter_green(void);
 static inline struct coro *coro_enter(void)
 {
-	struct coro *me = coro_enter_wait();
-
-	if (LIKELY(!me))
-		return me;
-	if (UNLIKELY(++sched.calls >= CALLS_A_TURN))
-		sched_end_turn(me);
-	return me;
+	/* Out of line, so that the call of a native thread is a test and a jump, without a frame. */
+	return LIKELY(!coro_self) ? NULL : coro_enter_green();
 }
 
 /* And of calls on files, which never wait: for them a greenlet does not give way.  An import that it is in the

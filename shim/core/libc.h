@@ -123,6 +123,14 @@ extern struct libc_calls libc;
 	extern __typeof__(symbol) spelling                                                                   \
 		__attribute__((SAME_ATTRIBUTES(symbol) alias(#symbol), visibility("default")))
 
+/* After the declaration of a variadic call: `body`, below, is it, with the further argument by name.  Whatever that
+ * is, it fits a word, and one that is not given is not looked at; the ABIs of Linux pass it as if it were not
+ * variadic.  So there is no list to spill, and the plain half is a jump.  gcc has a word for that as well. */
+#define VARIADIC(body) __attribute__((alias(#body)))
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic ignored "-Wattribute-alias"
+#endif
+
 /* Fills the table.  0, or -ENOENT with the name of what this libc lacks in *missing. */
 int libc_bind(const char **missing);
 /* For early.S alone. */

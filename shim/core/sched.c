@@ -481,6 +481,15 @@ void sched_end_turn(struct coro *me)
 	errno = saved;
 }
 
+HOT struct coro *coro_enter_green(void)
+{
+	struct coro *me = coro_enter_wait();
+
+	if (me && UNLIKELY(++sched.calls >= CALLS_A_TURN))
+		sched_end_turn(me);
+	return me;
+}
+
 bool sched_someone_is_ready(void)
 {
 	return now.head || fresh.head || later.head;
