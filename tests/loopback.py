@@ -10,6 +10,7 @@ import http.server
 import os
 import shutil
 import socket
+import socketserver
 import ssl
 import subprocess
 import threading
@@ -103,6 +104,22 @@ class Server(http.server.ThreadingHTTPServer):
     request_queue_size = 128
 
 
+class UnixServer(socketserver.ThreadingUnixStreamServer):
+    daemon_threads = True
+    request_queue_size = 128
+
+
+@contextlib.contextmanager
+def serving(server):
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
 @contextlib.contextmanager
 def web(folder=None, handler=Handler):
     """Yields the port.  With a folder: HTTPS, by a certificate that is put there as cert.pem."""
@@ -115,13 +132,13 @@ def web(folder=None, handler=Handler):
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(cert, key)
         server.socket = context.wrap_socket(server.socket, server_side=True)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
+    with serving(server):
         yield server.server_address[1]
-    finally:
-        server.shutdown()
-        server.server_close()
+
+
+def web_at(path, handler=Handler):
+    """HTTP on a unix socket there."""
+    return serving(UnixServer(path, handler))
 
 
 def write(folder, name, text):

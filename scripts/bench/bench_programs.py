@@ -50,6 +50,7 @@ const server = http.createServer((q, r) => r.end('x'.repeat(1000))).listen(0, '1
 });
 '''
 MIB = 1 << 20
+OVER_TCP = ', over TCP'
 CORES = sorted(os.sched_getaffinity(0))
 
 
@@ -122,17 +123,31 @@ def make_repository(folder):
     return path
 
 
+def curls(stack, folder):
+    """Over a unix socket, and over TCP, which is shown and has no goal.
+
+    There the kernel does the sender's work on whichever side opens the window, and charges it there:
+    one plain run differs from the next by up to a third.
+    """
+    curl = ['curl', '-sSo', '/dev/null']
+    much, small = os.path.join(folder, 'much.sock'), os.path.join(folder, 'small.sock')
+    stack.enter_context(loopback.web_at(much))
+    program = processes.compile_c('epoll_server')
+    stack.enter_context(processes.started([program, small])).line()
+    yield 'curl, 8 GB', ([*curl, '--unix-socket', much, f'http://localhost/{8000 * MIB}'], None)
+    yield 'curl, 20,000 requests', ([*curl, '--unix-socket', small, 'http://localhost/[1-20000]'], None)
+    port = stack.enter_context(loopback.web())
+    small = stack.enter_context(processes.started([program])).line().split()[1]
+    yield f'curl, 4 GB{OVER_TCP}', ([*curl, f'http://127.0.0.1:{port}/{4000 * MIB}'], None)
+    yield f'curl, 20,000 requests{OVER_TCP}', ([*curl, f'http://127.0.0.1:{small}/[1-20000]'], None)
+
+
 def works(stack, folder, variables):
     """Yields (what, (command, path of its stdin or None)); (what, None) where something is missing."""
     def over(prefix, *words):
         return [variables.get(f'SYNCLESS_{prefix}_{word}', '') for word in words]
 
-    port = stack.enter_context(loopback.web())
-    server = stack.enter_context(processes.started([processes.compile_c('epoll_server')]))
-    small = server.line().split()[1]
-    yield 'curl, 4 GB', (['curl', '-sSo', '/dev/null', f'http://127.0.0.1:{port}/{4000 * MIB}'], None)
-    yield 'curl, 20,000 requests', (
-        ['curl', '-sSo', '/dev/null', f'http://127.0.0.1:{small}/[1-20000]'], None)
+    yield from curls(stack, folder)
     if shutil.which('git'):
         yield 'git clone, gc', (['sh', '-c', 'rm -rf "$2" && git clone -q --bare "file://$1" "$2" && '
                                  'git -C "$2" gc -q --aggressive', 'sh', make_repository(folder),
@@ -170,7 +185,8 @@ def long_runs(report, count, folder, variables):
             report.raw(name, [ours, plain])
     report.table('CPU of the work, ms', ['', 'preloaded', 'plain', '% more'], rows)
     for name, *_, percent in rows:
-        report.goal(f'% more CPU: {name}', percent, MOST_PERCENT)
+        if not name.endswith(OVER_TCP):
+            report.goal(f'% more CPU: {name}', percent, MOST_PERCENT)
 
 
 def run(report, quick):

@@ -5,15 +5,18 @@
  * One thread, one level-triggered epoll, one recv and one send a request, and
  * nothing else.  Whatever another contestant costs above this is its own doing.
  * Like the others it prints "port N" and takes each arrival for one request,
- * which holds because the load sends the next one only after the reply.
+ * which holds because the load sends the next one only after the reply.  With a
+ * path it listens there, on a unix socket, and prints that.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 static const char reply[] = "HTTP/1.1 200 OK\r\nContent-Length: 13\r\n\r\nHello, World!";
@@ -49,6 +52,20 @@ static int listen_on_loopback(void)
 	return fd;
 }
 
+static int listen_at(const char *path)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (strlen(path) < sizeof(address.sun_path))
+		strcpy(address.sun_path, path);
+	if (fd == -1 || bind(fd, (struct sockaddr *)&address, sizeof(address)) == -1 ||
+	    listen(fd, 4096) == -1)
+		die(path);
+	printf("path %s\n", path);
+	fflush(stdout);
+	return fd;
+}
+
 static void serve(int fd)
 {
 	char buf[4096];
@@ -58,10 +75,10 @@ static void serve(int fd)
 		send(fd, reply, sizeof(reply) - 1, MSG_NOSIGNAL);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	struct epoll_event events[EVENTS];
-	int listener = listen_on_loopback();
+	int listener = argc > 1 ? listen_at(argv[1]) : listen_on_loopback();
 	int epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (epoll_fd == -1)
 		die("epoll_create1");
