@@ -142,28 +142,42 @@ def curls(stack, folder):
     yield f'curl, 20,000 requests{OVER_TCP}', ([*curl, f'http://127.0.0.1:{small}/[1-20000]'], None)
 
 
-def works(stack, folder, variables):
-    """Yields (what, (command, path of its stdin or None)); (what, None) where something is missing."""
-    def over(prefix, *words):
+def databases(variables):
+    """As curls()."""
+    def of(prefix, *words):
         return [variables.get(f'SYNCLESS_{prefix}_{word}', '') for word in words]
 
+    def psql(host, rows):
+        return (['psql', '-XAtq', '-v', 'FETCH_COUNT=20000',
+                 '-c', f"SELECT n, repeat('x', 50) FROM generate_series(1, {rows}) n",
+                 f'host={host} port={port} user={user} password={password} dbname={database}'], None)
+
+    host, folder, port, user, password, database = of('PG', 'HOST', 'SOCKET', 'PORT', 'USER', 'PASSWORD', 'DB')
+    yield 'psql, 6,000,000 rows', host and psql(folder, 6000000)
+    yield f'psql, 3,000,000 rows{OVER_TCP}', host and psql(host, 3000000)
+
+    def mariadb(*where):
+        return (['mariadb', '--no-defaults', *where, '-u', user, '-p' + password, '-NBqe',
+                 "SELECT seq, REPEAT('x', 50) FROM seq_1_to_3000000", 'syncless'], None)
+
+    host, path, port, user, password = of('MYSQL', 'HOST', 'SOCKET', 'PORT', 'USER', 'PASSWORD')
+    yield 'mariadb, 3,000,000 rows', host and mariadb('-S', path)
+    yield f'mariadb, 3,000,000 rows{OVER_TCP}', host and mariadb('-h', host, '-P', port)
+    host, path, port = of('REDIS', 'HOST', 'SOCKET', 'PORT')
+    yield 'redis-cli, 150,000 commands', host and (
+        ['redis-cli', '-s', path, '-r', '150000', 'ECHO', 'again'], None)
+    yield f'redis-cli, 100,000 commands{OVER_TCP}', host and (
+        ['redis-cli', '-h', host, '-p', port, '-r', '100000', 'ECHO', 'again'], None)
+
+
+def works(stack, folder, variables):
+    """Yields (what, (command, path of its stdin or None)); (what, None) where something is missing."""
     yield from curls(stack, folder)
     if shutil.which('git'):
         yield 'git clone, gc', (['sh', '-c', 'rm -rf "$2" && git clone -q --bare "file://$1" "$2" && '
                                  'git -C "$2" gc -q --aggressive', 'sh', make_repository(folder),
                                  os.path.join(folder, 'clone')], None)
-    host, at, user, password, database = over('PG', 'HOST', 'PORT', 'USER', 'PASSWORD', 'DB')
-    yield 'psql, 3,000,000 rows', host and (
-        ['psql', '-XAtq', '-v', 'FETCH_COUNT=20000',
-         '-c', "SELECT n, repeat('x', 50) FROM generate_series(1, 3000000) n",
-         f'host={host} port={at} user={user} password={password} dbname={database}'], None)
-    host, at, user, password = over('MYSQL', 'HOST', 'PORT', 'USER', 'PASSWORD')
-    yield 'mariadb, 3,000,000 rows', host and (
-        ['mariadb', '--no-defaults', '-h', host, '-P', at, '-u', user, '-p' + password, '-NBqe',
-         "SELECT seq, REPEAT('x', 50) FROM seq_1_to_3000000", 'syncless'], None)
-    host, at = over('REDIS', 'HOST', 'PORT')
-    yield 'redis-cli, 100,000 commands', host and (
-        ['redis-cli', '-h', host, '-p', at, '-r', '100000', 'ECHO', 'again'], None)
+    yield from databases(variables)
     try:
         ssh = stack.enter_context(loopback.sshd(folder))
         yield 'ssh, 600 MB', ([*ssh, 'cat >/dev/null'], file_of(folder, 'much', [loopback.BLOCK] * 600))
