@@ -142,32 +142,47 @@ def curls(stack, folder):
     yield f'curl, 20,000 requests{OVER_TCP}', ([*curl, f'http://127.0.0.1:{small}/[1-20000]'], None)
 
 
-def databases(variables):
+def of_service(variables, prefix, *words):
+    return [variables.get(f'SYNCLESS_{prefix}_{word}', '') for word in words]
+
+
+def psqls(variables):
     """As curls()."""
-    def of(prefix, *words):
-        return [variables.get(f'SYNCLESS_{prefix}_{word}', '') for word in words]
+    host, folder, port, user, password, database = of_service(
+        variables, 'PG', 'HOST', 'SOCKET', 'PORT', 'USER', 'PASSWORD', 'DB')
 
-    def psql(host, rows):
-        return (['psql', '-XAtq', '-v', 'FETCH_COUNT=20000',
-                 '-c', f"SELECT n, repeat('x', 50) FROM generate_series(1, {rows}) n",
-                 f'host={host} port={port} user={user} password={password} dbname={database}'], None)
+    def psql(where, rows):
+        return host and (
+            ['psql', '-XAtq', '-v', 'FETCH_COUNT=20000',
+             '-c', f"SELECT n, repeat('x', 50) FROM generate_series(1, {rows}) n",
+             f'host={where} port={port} user={user} password={password} dbname={database}'], None)
 
-    host, folder, port, user, password, database = of('PG', 'HOST', 'SOCKET', 'PORT', 'USER', 'PASSWORD', 'DB')
-    yield 'psql, 6,000,000 rows', host and psql(folder, 6000000)
-    yield f'psql, 3,000,000 rows{OVER_TCP}', host and psql(host, 3000000)
+    yield 'psql, 6,000,000 rows', psql(folder, 6000000)
+    yield f'psql, 3,000,000 rows{OVER_TCP}', psql(host, 3000000)
+
+
+def mariadbs(variables):
+    """As curls()."""
+    host, path, port, user, password = of_service(
+        variables, 'MYSQL', 'HOST', 'SOCKET', 'PORT', 'USER', 'PASSWORD')
 
     def mariadb(*where):
-        return (['mariadb', '--no-defaults', *where, '-u', user, '-p' + password, '-NBqe',
-                 "SELECT seq, REPEAT('x', 50) FROM seq_1_to_3000000", 'syncless'], None)
+        return host and (['mariadb', '--no-defaults', *where, '-u', user, '-p' + password, '-NBqe',
+                          "SELECT seq, REPEAT('x', 50) FROM seq_1_to_3000000", 'syncless'], None)
 
-    host, path, port, user, password = of('MYSQL', 'HOST', 'SOCKET', 'PORT', 'USER', 'PASSWORD')
-    yield 'mariadb, 3,000,000 rows', host and mariadb('-S', path)
-    yield f'mariadb, 3,000,000 rows{OVER_TCP}', host and mariadb('-h', host, '-P', port)
-    host, path, port = of('REDIS', 'HOST', 'SOCKET', 'PORT')
-    yield 'redis-cli, 150,000 commands', host and (
-        ['redis-cli', '-s', path, '-r', '150000', 'ECHO', 'again'], None)
-    yield f'redis-cli, 100,000 commands{OVER_TCP}', host and (
-        ['redis-cli', '-h', host, '-p', port, '-r', '100000', 'ECHO', 'again'], None)
+    yield 'mariadb, 3,000,000 rows', mariadb('-S', path)
+    yield f'mariadb, 3,000,000 rows{OVER_TCP}', mariadb('-h', host, '-P', port)
+
+
+def redis_clis(variables):
+    """As curls()."""
+    host, path, port = of_service(variables, 'REDIS', 'HOST', 'SOCKET', 'PORT')
+
+    def redis_cli(count, *where):
+        return host and (['redis-cli', *where, '-r', str(count), 'ECHO', 'again'], None)
+
+    yield 'redis-cli, 150,000 commands', redis_cli(150000, '-s', path)
+    yield f'redis-cli, 100,000 commands{OVER_TCP}', redis_cli(100000, '-h', host, '-p', port)
 
 
 def works(stack, folder, variables):
@@ -177,7 +192,8 @@ def works(stack, folder, variables):
         yield 'git clone, gc', (['sh', '-c', 'rm -rf "$2" && git clone -q --bare "file://$1" "$2" && '
                                  'git -C "$2" gc -q --aggressive', 'sh', make_repository(folder),
                                  os.path.join(folder, 'clone')], None)
-    yield from databases(variables)
+    for of_one in psqls, mariadbs, redis_clis:
+        yield from of_one(variables)
     try:
         ssh = stack.enter_context(loopback.sshd(folder))
         yield 'ssh, 600 MB', ([*ssh, 'cat >/dev/null'], file_of(folder, 'much', [loopback.BLOCK] * 600))

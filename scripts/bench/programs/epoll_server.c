@@ -10,6 +10,7 @@
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
+#include <errno.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,6 +37,14 @@ static void watch(int epoll_fd, int fd)
 		die("epoll_ctl");
 }
 
+static int listen_at(const void *address, socklen_t len)
+{
+	int fd = socket(((const struct sockaddr *)address)->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd == -1 || bind(fd, address, len) == -1 || listen(fd, 4096) == -1)
+		die("listen");
+	return fd;
+}
+
 static int listen_on_loopback(void)
 {
 	struct sockaddr_in address = {
@@ -43,27 +52,23 @@ static int listen_on_loopback(void)
 		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
 	};
 	socklen_t len = sizeof(address);
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd == -1 || bind(fd, (struct sockaddr *)&address, len) == -1 ||
-	    listen(fd, 4096) == -1 || getsockname(fd, (struct sockaddr *)&address, &len) == -1)
-		die("listen");
+	int fd = listen_at(&address, len);
+	if (getsockname(fd, (struct sockaddr *)&address, &len) == -1)
+		die("getsockname");
 	printf("port %d\n", ntohs(address.sin_port));
-	fflush(stdout);
 	return fd;
 }
 
-static int listen_at(const char *path)
+static int listen_on_path(const char *path)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (strlen(path) < sizeof(address.sun_path))
-		strcpy(address.sun_path, path);
-	if (fd == -1 || bind(fd, (struct sockaddr *)&address, sizeof(address)) == -1 ||
-	    listen(fd, 4096) == -1)
+	if (strlen(path) >= sizeof(address.sun_path)) {
+		errno = ENAMETOOLONG; /* an empty one would be another address, and be listened at */
 		die(path);
+	}
+	strcpy(address.sun_path, path);
 	printf("path %s\n", path);
-	fflush(stdout);
-	return fd;
+	return listen_at(&address, sizeof(address));
 }
 
 static void serve(int fd)
@@ -78,11 +83,12 @@ static void serve(int fd)
 int main(int argc, char **argv)
 {
 	struct epoll_event events[EVENTS];
-	int listener = argc > 1 ? listen_at(argv[1]) : listen_on_loopback();
+	int listener = argc > 1 ? listen_on_path(argv[1]) : listen_on_loopback();
 	int epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (epoll_fd == -1)
 		die("epoll_create1");
 	watch(epoll_fd, listener);
+	fflush(stdout); /* who is told where can connect by now */
 	for (;;) {
 		int n = epoll_wait(epoll_fd, events, EVENTS, -1);
 		for (int i = 0; i < n; i++) {
