@@ -25,6 +25,8 @@
 #include <stdio.h>
 #include <string.h>
 #include "coro.h"
+#include "fdtab.h"
+#include "greenlet.h"
 #include "libc.h"
 #include "settings.h"
 #include "wait.h"
@@ -264,6 +266,72 @@ static bool describe_place(pthread_t thread, char *out, size_t size)
 	return found;
 }
 
+/* --- Who lets go of the GIL in short pieces.
+ *
+ * The interpreter lets others have the GIL while it hashes a block or reads what has come.  Natively a thread that
+ * waits for it runs then.  Here that would be another coroutine, and no call of ours lets it: the GIL is had by a
+ * mutex that is free.  But whoever locks that holds no lock of the interpreter's, so it is a place to give way.  It
+ * is told by the address that the lock is called from, which is learned from the first of our own threads that has
+ * the GIL: the first lock that PyEval_RestoreThread() takes is that one. */
+
+#define TURN_NS (50 * NS_PER_US)
+
+_Atomic(const void *) python_gil_site;
+_Atomic bool python_seeks_gil_site;
+static _Atomic pthread_t seeker;
+
+static void begin_seeking(void)
+{
+	if (atomic_load(&python_gil_site))
+		return;
+	atomic_store(&seeker, pthread_self());
+	atomic_store(&python_seeks_gil_site, true);
+}
+
+void python_found_lock(const void *caller)
+{
+	if (atomic_load(&seeker) != pthread_self() || !python_is_runtime(caller))
+		return;
+	atomic_store(&python_gil_site, caller);
+	atomic_store(&python_seeks_gil_site, false);
+}
+
+/* Not where our own code has called the interpreter, which it does in the midst of a wait of a greenlet. */
+static bool may_end_turn(const struct coro *me)
+{
+	return !(me->carrier && greenlet_is_whole(me)) && coro_can_park(me) && fd_in_our_process();
+}
+
+/* A turn counts from the first time that its thread wants the GIL. */
+static void look_at_turn(struct coro *me)
+{
+	static unsigned long turn;
+	static int64_t since;
+	unsigned long switches = atomic_load_explicit(&sched.switches, memory_order_relaxed);
+	int64_t t = now_ns();
+	int saved = errno;
+
+	if (switches != turn) {
+		turn = switches;
+		since = t;
+	} else if (t - since >= TURN_NS && may_end_turn(me)) {
+		sched_yield_thread(me);
+		since = now_ns();
+		errno = saved;
+	}
+}
+
+PARKING void python_wants_gil(void)
+{
+	bool was_outside;
+
+	if (!coro_begin_moment(&was_outside))
+		return;
+	look_at_turn(coro_self);
+	if (was_outside)
+		coro_leave(0);
+}
+
 /* Answered by whichever of the watch and the monitor gets the GIL first: code that has held it all the while
  * goes on as soon as one of them has had it.  The GIL protects all of it but `asked`. */
 static struct {
@@ -294,6 +362,7 @@ static void pass_through_gil(void)
 
 	if (!ts)
 		return;
+	begin_seeking();
 	py.PyEval_RestoreThread(ts);
 	answer_if_asked();
 	py.PyThreadState_Clear(ts);

@@ -169,10 +169,22 @@ static inline int acquire(pthread_mutex_t *m, struct app_time limit, const char 
 	return LIKELY(err != EBUSY) ? err : await_mutex(m, limit, why, caller);
 }
 
+/* One that wants the GIL next is a place to give way. */
+static inline void before_lock(const void *caller)
+{
+	if (LIKELY(coro_self)) {
+		if (UNLIKELY(caller == atomic_load_explicit(&python_gil_site, memory_order_relaxed)))
+			python_wants_gil();
+	} else if (UNLIKELY(atomic_load_explicit(&python_seeks_gil_site, memory_order_relaxed))) {
+		python_found_lock(caller);
+	}
+}
+
 static PARKING int lock_ours(pthread_mutex_t *m, const void *caller)
 {
 	struct coro *me;
 
+	before_lock(caller);
 	if (hostlock_is_needed(m)) {
 		me = coro_host();
 		return me ? acquire_hostlock(me, m, NO_LIMIT, "pthread_mutex_lock")
@@ -182,6 +194,7 @@ static PARKING int lock_ours(pthread_mutex_t *m, const void *caller)
 }
 
 /* pthread_mutex_lock(3).  Parks: while another thread holds it; never ended by a signal, no cancellation point.
+ * Gives way, after some 50 us without a switch, where the interpreter is about to have its GIL.
  * Passes through: no green thread exists yet; a native thread and a mutex that the kernel or another process
  * knows the owner of.
  * errno: error numbers: libc's. */

@@ -147,6 +147,11 @@ void greenlet_count_whole(struct coro *me, int change)
 	me->carrier->whole += change;
 }
 
+bool greenlet_is_whole(const struct coro *me)
+{
+	return me->carrier->whole;
+}
+
 /* --- Waiting. */
 
 /* Until a flow is ready.  Without the GIL. */

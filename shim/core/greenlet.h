@@ -60,6 +60,7 @@ void greenlet_thread_is_back(struct coro *thread);
 
 /* While more than 0 the waits of the carrier `me` are the thread's. */
 void greenlet_count_whole(struct coro *me, int change);
+bool greenlet_is_whole(const struct coro *me);
 
 /* After an unlock: lets `owed`, which others have taken the lock from before, run before the caller.  Between
  * greenlets of one thread that cannot be done at once, for the caller is in the midst of a call with the GIL

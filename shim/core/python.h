@@ -6,6 +6,7 @@
 #define SYNCLESS_PYTHON_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -24,6 +25,14 @@ static inline bool python_pays_eintr(void)
 /* The monitor, a native thread, has the GIL for a moment; who computes with it gives way meanwhile. */
 bool python_can_ask(void);
 void python_ask(void);
+/* Where the interpreter locks the mutex of its GIL, to have it; NULL until somebody has had to ask for it. */
+extern _Atomic(const void *) python_gil_site;
+/* A coroutine is about to do that: it has no lock of the interpreter's.  Parks: when it has had the host for long
+ * enough. */
+void python_wants_gil(void);
+/* Any thread but a coroutine locks a mutex there. */
+extern _Atomic bool python_seeks_gil_site;
+void python_found_lock(const void *caller);
 bool python_is_here(void);
 /* The interpreter has begun and does not end yet. */
 bool python_is_up(void);
