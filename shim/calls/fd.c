@@ -161,7 +161,7 @@ static PARKING int ioctl_noted(int fd, unsigned long request, void *arg)
 	return r;
 }
 
-static HOT int ioctl_word(int fd, unsigned long request, void *arg)
+static HOT ALIASED int ioctl_word(int fd, unsigned long request, void *arg)
 {
 	if (request != FIONBIO && request != TIOCGPTPEER)
 		return libc.ioctl(fd, request, arg);

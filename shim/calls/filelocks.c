@@ -106,7 +106,7 @@ static PARKING int fcntl_here(int fd, int cmd, long arg, int (*plain)(int, int, 
 EXPORT int fcntl(int fd, int cmd, ...) VARIADIC(fcntl_word);
 EXPORT_ALIAS(__fcntl, fcntl);
 
-static HOT int fcntl_word(int fd, int cmd, long arg)
+static HOT ALIASED int fcntl_word(int fd, int cmd, long arg)
 {
 	_Static_assert(F_SETLKW == F_SETLKW64 && sizeof(struct flock) == sizeof(struct flock64),
 		       "one for both");
@@ -118,7 +118,7 @@ static HOT int fcntl_word(int fd, int cmd, long arg)
 /* fcntl64: what a program built with _FILE_OFFSET_BITS=64 calls. */
 EXPORT int fcntl64(int fd, int cmd, ...) VARIADIC(fcntl64_word);
 
-static HOT int fcntl64_word(int fd, int cmd, long arg)
+static HOT ALIASED int fcntl64_word(int fd, int cmd, long arg)
 {
 	if (!is_ours(cmd))
 		return libc.fcntl64(fd, cmd, arg);

@@ -127,6 +127,7 @@ extern struct libc_calls libc;
  * is, it fits a word, and one that is not given is not looked at; the ABIs of Linux pass it as if it were not
  * variadic.  So there is no list to spill, and the plain half is a jump.  gcc has a word for that as well. */
 #define VARIADIC(body) __attribute__((alias(#body)))
+#define ALIASED __attribute__((used)) /* of the body: to clang an alias is no use of it */
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC diagnostic ignored "-Wattribute-alias"
 #endif
