@@ -111,6 +111,13 @@ class RunnerTest(unittest.TestCase):
         self.assertEqual((status, total), (0, '1 passed, 0 failed, 1 skipped'))
         self.assertRegex(lines[0], r'^SKIP skips \(plain\) .*: no moon tonight$')
 
+    def test_passing_in_part(self):
+        status, total, lines, _ = self.run_tests(
+            self.program('part', 'echo "skipped: one: no moon"', 'echo "skipped: two: no sun"'), self.program('good'))
+        self.assertEqual((status, total), (0, '2 passed, 0 failed, 0 skipped'))
+        self.assertEqual(lines[1].strip(), 'skipped: one: no moon')
+        self.assertEqual(lines[-2], '2 cases skipped in tests that passed; each is told there')
+
     def test_needing_a_module(self):
         status, total, lines, _ = self.run_tests(
             self.program('needs', '# needs: sys no_such_module', 'exit 1'), self.program('good'))
