@@ -303,6 +303,17 @@ enum next conn_serve(struct conn *c)
 	return next;
 }
 
+/* Calls of others that are inside end, for the connection has been shut down. */
+static void await_users(struct conn *c)
+{
+	PyObject *kind, *value, *trace;
+
+	PyErr_Fetch(&kind, &value, &trace); /* others would find it raised */
+	while (c->users)
+		let_others_run(c->server);
+	PyErr_Restore(kind, value, trace);
+}
+
 void conn_finish(struct conn *c, enum next next)
 {
 	if (c->stream && !c->users && (next != IDLE || PyErr_Occurred()))
@@ -313,6 +324,8 @@ void conn_finish(struct conn *c, enum next next)
 	}
 	if (c->users)
 		shutdown(c->fd, SHUT_RDWR);
+	if (c->is_streams)
+		await_users(c); /* the caller closes the stream */
 	if (c->is_streams || (next == IDLE && !PyErr_Occurred()))
 		c->fd = -1; /* the caller's */
 	c->is_over = true;
