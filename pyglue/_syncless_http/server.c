@@ -303,13 +303,15 @@ enum next conn_serve(struct conn *c)
 	return next;
 }
 
-/* Calls of others that are inside end, for the connection has been shut down. */
+/* Calls of others that are inside end, for the connection has been shut down, and before its stream is closed and
+ * its thread, which may be theirs, has gone.  Those of a thread that has gone already never end. */
 static void await_users(struct conn *c)
 {
 	PyObject *kind, *value, *trace;
+	int64_t until = clock_ns() + TICK_MS * 1000000LL;
 
 	PyErr_Fetch(&kind, &value, &trace); /* others would find it raised */
-	while (c->users)
+	while (c->users && clock_ns() < until)
 		let_others_run(c->server);
 	PyErr_Restore(kind, value, trace);
 }
@@ -322,10 +324,10 @@ void conn_finish(struct conn *c, enum next next)
 		c->broken = false;
 		linger(c);
 	}
-	if (c->users)
+	if (c->users) {
 		shutdown(c->fd, SHUT_RDWR);
-	if (c->is_streams)
-		await_users(c); /* the caller closes the stream */
+		await_users(c);
+	}
 	if (c->is_streams || (next == IDLE && !PyErr_Occurred()))
 		c->fd = -1; /* the caller's */
 	c->is_over = true;

@@ -7,6 +7,7 @@ import threading
 import unittest
 
 import support
+import test_wsgi_hijack
 import test_wsgi_requests
 import test_wsgi_responses
 import test_wsgi_stop
@@ -24,8 +25,10 @@ def _cases(*modules):
 
 
 globals().update({'Threads' + case.__name__: type('Threads' + case.__name__, (case,), {'threads': True})
-                  for case in (*_cases(test_wsgi_requests, test_wsgi_stop), test_wsgi_responses.Answers,
-                               test_wsgi_tls.Bytes, test_wsgi_tls.Upgraders)})
+                  for case in (*_cases(test_wsgi_requests, test_wsgi_stop, test_wsgi_hijack),
+                               test_wsgi_responses.Answers, test_wsgi_tls.Bytes, test_wsgi_tls.Upgraders)})
+
+globals()['ThreadsHijack'].test_killed = None  # a thread cannot be
 
 
 @unittest.skipUnless(support.GREEN, 'needs the preload')
