@@ -27,16 +27,16 @@ static int look(const struct events *e)
 }
 
 /* 0: look again; or a negative errno. */
-static int wait_for_any(struct coro *me, const struct events *e, int flags)
+static int wait_for_any(struct coro *me, const struct events *e)
 {
 	struct fdrec *f;
 
 	fd_drain_notes();
 	f = fd_record(e->epfd);
-	return f ? wait_fd(me, f, WAIT_READ, e->until, flags, e->why) : -errno;
+	return f ? wait_fd(me, f, WAIT_READ, e->until, WAIT_POLL, e->why) : -errno;
 }
 
-static int park_for_events(struct coro *me, const struct events *e, int flags)
+static int park_for_events(struct coro *me, const struct events *e)
 {
 	int saved = errno, err = 0, n;
 
@@ -45,7 +45,7 @@ static int park_for_events(struct coro *me, const struct events *e, int flags)
 			sched_yield_now(me);
 			break;
 		}
-		err = wait_for_any(me, e, flags);
+		err = wait_for_any(me, e);
 		if (err && err != -ETIMEDOUT)
 			return fail(-err);
 	}
@@ -60,12 +60,12 @@ static int park_masked(struct coro *me, const struct events *e, const sigset_t *
 	int n;
 
 	if (!mask || e->only_look) /* unlike ppoll(), the kernel's looks for no signal if it does not wait */
-		return park_for_events(me, e, WAIT_POLL);
+		return park_for_events(me, e);
 	n = look(e);
 	if (n)
 		return n;
 	n = masked_enter(me, mask, &old);
-	n = n ? fail(-n) : park_for_events(me, e, MASKED_WAIT);
+	n = n ? fail(-n) : park_for_events(me, e);
 	masked_leave(me, &old);
 	return n;
 }
@@ -86,7 +86,7 @@ static PARKING int wait_here(int epfd, struct epoll_event *room, int max, int ti
 	if (!me)
 		return libc.epoll_wait(epfd, room, max, timeout_ms);
 	e = events_ms(epfd, room, max, timeout_ms, "epoll_wait");
-	return coro_leave(park_for_events(me, &e, WAIT_POLL));
+	return coro_leave(park_for_events(me, &e));
 }
 
 static PARKING int pwait_here(int epfd, struct epoll_event *room, int max, int timeout_ms, const sigset_t *mask)

@@ -20,7 +20,6 @@
 struct patience {
 	bool only_look; /* a timeout of 0 */
 	deadline_t until;
-	int flags;
 	const char *why;
 };
 
@@ -32,7 +31,7 @@ static bool is_valid(const struct timespec *ts)
 /* NULL: for ever. */
 static struct patience patience(const struct timespec *timeout, const char *why)
 {
-	struct patience p = { .until = NEVER, .flags = WAIT_POLL, .why = why };
+	struct patience p = { .until = NEVER, .why = why };
 
 	if (timeout) {
 		p.only_look = !timeout->tv_sec && !timeout->tv_nsec;
@@ -61,7 +60,7 @@ static int park_poll(struct coro *me, struct pollfd *fds, nfds_t n, const struct
 			sched_yield_now(me);
 			break;
 		}
-		err = wait_many(me, fds, n, p->until, p->flags, p->why);
+		err = wait_many(me, fds, n, p->until, WAIT_POLL, p->why);
 		if (err && err != -ETIMEDOUT)
 			return fail(-err);
 	}
@@ -104,7 +103,6 @@ static int park_ppoll(struct coro *me, struct pollfd *fds, nfds_t n, struct pati
 	r = look(me, fds, n);
 	if (r)
 		return r;
-	p->flags = MASKED_WAIT;
 	r = masked_enter(me, mask, &old);
 	r = r ? fail(-r) : park_poll(me, fds, n, p);
 	masked_leave(me, &old);
@@ -244,7 +242,7 @@ static int wait_for_sets(struct coro *me, const struct sets *s, const struct pat
 		return -ENOMEM;
 	list_fds(s, fds);
 	pthread_cleanup_push(free, fds);
-	err = wait_many(me, fds, n, p->until, p->flags, p->why);
+	err = wait_many(me, fds, n, p->until, WAIT_POLL, p->why);
 	pthread_cleanup_pop(1);
 	return err;
 }
@@ -282,7 +280,6 @@ static int park_masked(struct coro *me, const struct sets *s, struct patience *p
 		answer(s);
 	if (r)
 		return r;
-	p->flags = MASKED_WAIT;
 	r = masked_enter(me, mask, &old);
 	r = r ? fail(-r) : park_on_sets(me, s, p);
 	masked_leave(me, &old);

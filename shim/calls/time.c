@@ -50,7 +50,7 @@ static int sleep_until(struct coro *me, deadline_t until, const char *why)
 		yield(me);
 		return 0;
 	}
-	return -wait_until(me, until, WAIT_POLL, why);
+	return -wait_until(me, until, WAIT_SLEEP, why);
 }
 
 /* 0, EINTR (then *rem is what was left), EINVAL or EFAULT. */

@@ -272,12 +272,15 @@ int coro_ended_early(struct coro *me);
 #define CALLS_A_TURN 128
 void sched_end_turn(struct coro *me);
 
-/* The same for calls that are cancellation points (pthreads(7)). */
+/* The same for calls that are cancellation points (pthreads(7)).  Signals from here on end a wait with WAITQ_KEEP. */
 static inline struct coro *coro_enter_wait(void)
 {
 	struct coro *me = coro_may_park();
 
-	if (UNLIKELY(me && coro_cancel_due(me)) && !me->is_routine)
+	if (UNLIKELY(!me))
+		return NULL;
+	me->interrupted = 0;
+	if (UNLIKELY(coro_cancel_due(me)) && !me->is_routine)
 		green_act_on_cancel(me);
 	return me;
 }

@@ -13,8 +13,6 @@
 #include "sigmask.h"
 #include "waitq.h"
 
-#define MASKED_WAIT (WAITQ_INTR | WAITQ_NUDGE | WAITQ_KEEP)
-
 /* 0, or -EINTR: a handler ran at once.  Either way masked_leave() must follow. */
 static inline int masked_enter(struct coro *me, const sigset_t *mask, sigset_t *old)
 {

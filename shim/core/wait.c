@@ -108,7 +108,8 @@ static bool is_shut(const struct io_wait *w, const struct fdrec *f)
 
 int wait_io(struct io_wait *w)
 {
-	int saved = errno, flags, r;
+	/* The first try is past already: whatever has come since the call began ends the first wait. */
+	int saved = errno, flags = w->until ? 0 : WAITQ_KEEP, r;
 	struct fdrec *f = w->until ? fd_record(w->fd) : begin_io(w);
 
 	if (!f || is_shut(w, f)) {
@@ -116,7 +117,7 @@ int wait_io(struct io_wait *w)
 		errno = saved;
 		return r;
 	}
-	flags = w->has_some ? WAIT_INTR_ALWAYS : wait_flags_for(w->until);
+	flags |= w->has_some ? WAIT_INTR_ALWAYS : wait_flags_for(w->until);
 	if (w->fruitless++ < IO_FRUITLESS_MAX)
 		r = wait_fd(w->me, f, w->want, w->until, flags, w->why);
 	else

@@ -22,8 +22,10 @@
 #include "waitq.h"
 
 #define WAIT_INTR_ALWAYS WAITQ_INTR
-/* poll and its kin: besides, an event loop that lives in a greenlet and is switched to shall look at what is new. */
-#define WAIT_POLL (WAITQ_INTR | WAITQ_NUDGE)
+/* Sleeps: besides, an event loop that lives in a greenlet and is switched to shall look at what is new. */
+#define WAIT_SLEEP (WAITQ_INTR | WAITQ_NUDGE)
+/* poll and its kin, which have looked before they wait: also a signal that came meanwhile. */
+#define WAIT_POLL (WAIT_SLEEP | WAITQ_KEEP)
 #define WAIT_INTR_RESTART (WAITQ_INTR | WAITQ_RESTART)
 
 /* What signal(7) says of a call that has, or has not, a timeout on its socket. */
