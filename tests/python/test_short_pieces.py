@@ -18,7 +18,6 @@ import unittest
 import support
 
 sys.path.insert(0, os.path.join(support.ROOT, 'pyglue'))
-import syncless  # noqa: E402,F401
 from syncless import _glue  # noqa: E402
 
 PIECE = bytes(4096)  # hashlib lets go of the GIL for 2048 bytes and more
@@ -31,13 +30,10 @@ class ShortPieces(unittest.TestCase):
         self.pieces = 0
         self.done = threading.Event()
 
-    def hash_piece(self):
-        hashlib.sha256(PIECE).digest()
-        self.pieces += 1
-
-    def hash_on(self, _=None):
+    def hash_on(self):
         while not self.done.is_set():
-            self.hash_piece()
+            hashlib.sha256(PIECE).digest()
+            self.pieces += 1
 
     def assert_lively(self, round_trip):
         """Half of the round trips at least take few pieces."""
@@ -78,7 +74,7 @@ class ShortPieces(unittest.TestCase):
             self.hash_on()
 
     def test_hashers_share(self):
-        """Each of six runs until all six have been seen run, and none is far ahead."""
+        """Each of six hashes until all six have hashed a good deal."""
         counts = [0] * 6
 
         def work(i):
