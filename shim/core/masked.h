@@ -2,8 +2,8 @@
  *
  * The signal mask of ppoll, pselect and epoll_pwait.  The kernel swaps the mask and sleeps in one step, so
  * that a signal which only the new mask lets through cannot slip in between.  Here the same follows from
- * the order: forget older signals, swap (what was pending runs now), and wait without forgetting
- * again (WAITQ_KEEP).  As in the kernel the caller looks at its descriptors first: what is ready wins over
+ * the order: older signals are forgotten as the call begins (coro_enter_wait()), then swap (what was pending
+ * runs now), and wait without forgetting again (WAITQ_KEEP).  As in the kernel the caller looks at its descriptors first: what is ready wins over
  * a signal, and its handler does not run in this call.
  */
 #ifndef SYNCLESS_MASKED_H
@@ -16,7 +16,6 @@
 /* 0, or -EINTR: a handler ran at once.  Either way masked_leave() must follow. */
 static inline int masked_enter(struct coro *me, const sigset_t *mask, sigset_t *old)
 {
-	me->interrupted = 0;
 	me->interruptible = true;
 	sig_change_mask(me, mask, old);
 	return me->interrupted ? -EINTR : 0;

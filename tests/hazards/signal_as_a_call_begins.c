@@ -76,6 +76,31 @@ static long by_epoll_wait(void)
 	return epoll_wait(epfd, &ev, 1, -1);
 }
 
+static sigset_t none; /* for the calls that swap the mask, and look once more before they do */
+
+static long by_ppoll(void)
+{
+	struct pollfd p = { .fd = ends[0], .events = POLLIN };
+
+	return ppoll(&p, 1, NULL, &none);
+}
+
+static long by_pselect(void)
+{
+	fd_set set;
+
+	FD_ZERO(&set);
+	FD_SET(ends[0], &set);
+	return pselect(ends[0] + 1, &set, NULL, NULL, NULL, &none);
+}
+
+static long by_epoll_pwait(void)
+{
+	struct epoll_event ev;
+
+	return epoll_pwait(epfd, &ev, 1, -1, &none);
+}
+
 /* A thread waits, so that the scheduler is there. */
 static void be_traced(long (*call)(void))
 {
@@ -162,5 +187,8 @@ int main(void)
 	run(by_poll);
 	run(by_select);
 	run(by_epoll_wait);
+	run(by_ppoll);
+	run(by_pselect);
+	run(by_epoll_pwait);
 	return 0;
 }
