@@ -28,7 +28,17 @@
 
 static bool is_loops_own(int fd)
 {
-	return UNLIKELY(sched.main != NULL) && fd >= 0 && evsys_next_own((unsigned)fd) == (unsigned)fd && fd_in_our_process();
+	return sched.main && fd >= 0 && evsys_next_own((unsigned)fd) == (unsigned)fd && fd_in_our_process();
+}
+
+static PARKING int close_here(int fd)
+{
+	if (coro_self && coro_cancel_due(coro_self) && fd_in_our_process())
+		coro_cancel_point();
+	if (is_loops_own(fd))
+		return fail(EBADF);
+	fd_closing(fd);
+	return libc.close(fd);
 }
 
 /* close(2).  Never parks.  Those who wait on fd get EBADF (poll: POLLNVAL).
@@ -36,10 +46,8 @@ static bool is_loops_own(int fd)
  * Differs: the kernel would leave them waiting. */
 EXPORT int close(int fd)
 {
-	if (UNLIKELY(coro_self && coro_cancel_due(coro_self)) && fd_in_our_process())
-		coro_cancel_point();
-	if (is_loops_own(fd))
-		return fail(EBADF);
+	if (UNLIKELY(sched.main != NULL))
+		return close_here(fd);
 	fd_closing(fd);
 	return libc.close(fd);
 }
@@ -283,12 +291,17 @@ static mode_t mode_of(int flags, va_list ap)
 }
 
 /* NULL: by the plain call, and nothing has begun.  Nor before the look at the file, whose disk may be slow. */
-static struct coro *parks_in_open(int dir, const char *path, int flags)
+static PARKING struct coro *green_parks_in_open(int dir, const char *path, int flags)
 {
-	if (LIKELY(!coro_enter_file()))
+	if (!coro_enter_file())
 		return NULL;
 	coro_leave(0);
 	return waits_for_other_end(dir, path, flags) ? coro_host() : NULL;
+}
+
+static inline struct coro *parks_in_open(int dir, const char *path, int flags)
+{
+	return LIKELY(!coro_self) ? NULL : green_parks_in_open(dir, path, flags);
 }
 
 static int note_opened(int fd)

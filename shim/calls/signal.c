@@ -26,6 +26,16 @@ static int at_border(int r)
 	return r < 0 ? fail(-r) : r;
 }
 
+static PARKING int sigaction_here(int sig, const struct sigaction *act, struct sigaction *old)
+{
+	if (UNLIKELY(sig == GLUE_SIGNAL) && act && greenlet_notes_handler(act->sa_handler)) {
+		if (old)
+			*old = (struct sigaction){ .sa_handler = SIG_DFL };
+		return 0;
+	}
+	return at_border(sig_action(sig, act, old));
+}
+
 /* sigaction(2).  Parks: never.  Passes through: until a thread of the process has been green.
  * errno: the kernel's.
  * Differs: in the kernel stands a stub of ours, which the caller does not see. */
@@ -33,12 +43,7 @@ EXPORT int sigaction(int sig, const struct sigaction *act, struct sigaction *old
 {
 	if (LIKELY(!sched.main))
 		return libc.sigaction(sig, act, old);
-	if (UNLIKELY(sig == GLUE_SIGNAL) && act && greenlet_notes_handler(act->sa_handler)) {
-		if (old)
-			*old = (struct sigaction){ .sa_handler = SIG_DFL };
-		return 0;
-	}
-	return at_border(sig_action(sig, act, old));
+	return sigaction_here(sig, act, old);
 }
 EXPORT_ALIAS(__sigaction, sigaction);
 

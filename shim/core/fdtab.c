@@ -490,9 +490,9 @@ void fd_shut_down(int fd, bool peers)
 		act_or_note(fd, NOTE_SHUT_DOWN, look_again);
 }
 
-void fd_closing(int fd)
+HOT void fd_closing_known(int fd)
 {
-	struct chunk *c = fd_may_be_known(fd) ? chunk_of(fd, false) : NULL;
+	struct chunk *c = chunk_of(fd, false);
 
 	if (!c)
 		return;
@@ -548,7 +548,7 @@ void fd_drain_notes(void)
 	}
 }
 
-void fd_created(int fd, int kind)
+HOT void fd_created(int fd, int kind)
 {
 	struct chunk *c;
 
@@ -573,7 +573,7 @@ void fd_duplicated(int from, int to)
 	fd_mark(from, FD_SHARED); /* `to` will be found to be so */
 }
 
-void fd_set_nonblock(int fd, bool on)
+HOT void fd_set_nonblock(int fd, bool on)
 {
 	change_bits(fd, FD_NONBLOCK, on ? FD_NONBLOCK : 0);
 }

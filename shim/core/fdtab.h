@@ -129,7 +129,12 @@ void fd_note_read(int fd, bool was_short);
 
 /* Ends all waits on fd with -EBADF and forgets it.  Before close(2), from any thread of this process;
  * does nothing in a vfork child. */
-void fd_closing(int fd);
+void fd_closing_known(int fd);
+static inline void fd_closing(int fd)
+{
+	if (fd_may_be_known(fd))
+		fd_closing_known(fd);
+}
 void fd_closing_range(unsigned first, unsigned last);
 /* fd was shut down: who waits to write looks again, since a unix socket raises no event for it.  `peers`: also those
  * on all other sockets, of which one may have this for a peer. */
