@@ -127,7 +127,7 @@ bool conn_give_up(struct conn *c, int err)
 /* The call that has just failed has waited for a tick already. */
 int64_t conn_write_deadline(const struct conn *c)
 {
-	return clock_ns() + c->server->limits.write_ns - TICK_MS * 1000000LL;
+	return clock_ns() + c->server->limits.write_ns - TICK_NS;
 }
 
 static bool write_now(struct conn *c, struct iovec *v, int count)

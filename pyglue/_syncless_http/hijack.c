@@ -17,7 +17,6 @@
 
 #include <structmember.h> /* wants Python.h first */
 
-#define TICK_NS (TICK_MS * INT64_C(1000000))
 #define LEAST_ROOM 4096 /* for a read: what most messages need, and many connections have */
 #define MOST_ROOM 65536 /* when they come fast */
 #define LONGEST_TICK_NS (3600 * INT64_C(1000000000))

@@ -125,6 +125,7 @@ struct conn {
 
 #define HEAD_ROOM 4096 /* for one read of a head */
 #define TICK_MS 1000   /* SO_RCVTIMEO and SO_SNDTIMEO of each connection: so often deadlines are looked at */
+#define TICK_NS (TICK_MS * INT64_C(1000000))
 
 int64_t clock_ns(void);
 

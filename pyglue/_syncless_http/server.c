@@ -308,7 +308,7 @@ enum next conn_serve(struct conn *c)
 static void await_users(struct conn *c)
 {
 	PyObject *kind, *value, *trace;
-	int64_t until = clock_ns() + TICK_MS * 1000000LL;
+	int64_t until = clock_ns() + TICK_NS;
 
 	PyErr_Fetch(&kind, &value, &trace); /* others would find it raised */
 	while (c->users && clock_ns() < until)

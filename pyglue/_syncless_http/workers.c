@@ -89,7 +89,7 @@ static void rest(struct conn *c)
 	if (s->stopping)
 		take_no_more(c);
 	c->rests = true;
-	c->idle_until = coarse_ns() + (s->stopping ? TICK_MS * MS : s->limits.idle_ns);
+	c->idle_until = coarse_ns() + (s->stopping ? TICK_NS : s->limits.idle_ns);
 	c->next = NULL;
 	c->link = s->idle_end;
 	*s->idle_end = c;
@@ -334,7 +334,7 @@ void workers_stop(struct server *s)
 
 	for (struct conn *c = s->idle; c; c = c->next) {
 		take_no_more(c);
-		c->idle_until = coarse_ns() + TICK_MS * MS;
+		c->idle_until = coarse_ns() + TICK_NS;
 	}
 	if (s->poke_fd < 0 && (s->poke_fd = eventfd(1, EFD_CLOEXEC)) >= 0)
 		epoll_ctl(s->epoll_fd, EPOLL_CTL_ADD, s->poke_fd, &event);
