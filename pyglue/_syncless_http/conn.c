@@ -194,7 +194,7 @@ bool conn_flush(struct conn *c)
 	struct iovec v;
 
 	while (UNLIKELY(c->is_being_flushed))
-		let_others_run(c->server);
+		let_others_run(c->server, 0);
 	v = (struct iovec){ c->held, take_held(c) };
 	return v.iov_len ? write_now(c, &v, 1) : !c->broken;
 }

@@ -253,9 +253,9 @@ void workers_end(struct server *s);
 void workers_leave(struct conn *c);
 /* Another worker shall be in the run queue.  Nothing if one is. */
 void call_follower(struct server *s);
-/* Not sched_yield(), by which other processes would have the processor. */
-void let_others_run(const struct server *s);
-/* The same if they have not run for a few milliseconds. */
+/* For so long; 0: for one turn.  Not sched_yield(), by which other processes would have the processor. */
+void let_others_run(const struct server *s, int ms);
+/* For one turn, if they have not run for a few milliseconds. */
 void give_way_if_due(struct server *s);
 PyObject *workers_add(PyObject *self, PyObject *args);
 PyObject *workers_work(PyObject *self, PyObject *unused);

@@ -312,7 +312,7 @@ static void await_users(struct conn *c)
 
 	PyErr_Fetch(&kind, &value, &trace); /* others would find it raised */
 	while (c->users && clock_ns() < until)
-		let_others_run(c->server);
+		let_others_run(c->server, 1);
 	PyErr_Restore(kind, value, trace);
 }
 

@@ -33,11 +33,11 @@ static int64_t coarse_ns(void)
 	return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
 }
 
-void let_others_run(const struct server *s)
+void let_others_run(const struct server *s, int ms)
 {
 	PyThreadState *state = leave_gil(s);
 
-	poll(NULL, 0, 0);
+	poll(NULL, 0, ms);
 	take_gil(state);
 }
 
@@ -48,7 +48,7 @@ void give_way_if_due(struct server *s)
 	if (LIKELY(now == s->turn) || s->threads) /* the interpreter sees to it that threads take turns */
 		return;
 	s->turn = now;
-	let_others_run(s);
+	let_others_run(s, 0);
 }
 
 void call_follower(struct server *s)
@@ -231,7 +231,7 @@ static bool lead(struct server *s)
 	int n, wait_ms;
 
 	s->has_leader = true;
-	let_others_run(s); /* a busy set is never waited for, and then it is the others' turn here */
+	let_others_run(s, 0); /* a busy set is never waited for, and then it is the others' turn here */
 	wait_ms = longest_wait_ms(s);
 	state = leave_gil(s);
 	n = epoll_wait(s->epoll_fd, s->events, EVENTS, wait_ms);
