@@ -2,9 +2,9 @@
  *
  * The signal mask of ppoll, pselect and epoll_pwait.  The kernel swaps the mask and sleeps in one step, so
  * that a signal which only the new mask lets through cannot slip in between.  Here the same follows from
- * the order: older signals are forgotten as the call begins (coro_enter_wait()), then swap (what was pending
- * runs now), and wait without forgetting again (WAITQ_KEEP).  As in the kernel the caller looks at its descriptors first: what is ready wins over
- * a signal, and its handler does not run in this call.
+ * the order: older signals are forgotten as the call begins (coro_enter_wait()); then swap (what was pending
+ * runs now), and wait without forgetting again (WAITQ_KEEP).  As in the kernel the caller looks at its
+ * descriptors first: what is ready wins over a signal, and its handler does not run in this call.
  */
 #ifndef SYNCLESS_MASKED_H
 #define SYNCLESS_MASKED_H
