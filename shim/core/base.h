@@ -20,7 +20,8 @@
 #define HOT __attribute__((hot))
 #define EXPORT __attribute__((visibility("default"))) HOT
 #define FORKED __attribute__((cold))
-/* The parking half of a call: kept out of line, so that the plain half needs no frame and is a jump. */
+/* The half of a call that parks, or that only a process with coroutines needs: kept out of line, so that the plain half
+ * needs no frame and is a jump. */
 #define PARKING __attribute__((noinline))
 #define LIKELY(x)   __builtin_expect(!!(x), 1)
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
