@@ -17,6 +17,8 @@ import support
 ROUNDS = 10
 BATCH = 100
 BATCHES = 100 if support.GREEN else 5
+HOSTS = 4
+HOST_STACK = 256 << 10  # STACK_SIZE of handoff.c
 
 
 def usage():
@@ -29,6 +31,19 @@ def usage():
         mappings = f.read().splitlines()
     return {'fds': len(os.listdir('/proc/self/fd')), 'mappings': mappings,
             'kernel threads': support.kernel_threads(), 'rss_kb': rss}
+
+
+def warm_up_stacks():
+    """Hand-off may need some kernel threads at once, at any time; glibc keeps the stacks of those that have ended."""
+    everybody = threading.Barrier(HOSTS)
+    before = threading.stack_size(HOST_STACK)
+    with support.native_threads():
+        threads = [threading.Thread(target=everybody.wait, args=(support.HANG,)) for _ in range(HOSTS)]
+        for thread in threads:
+            thread.start()
+    threading.stack_size(before)
+    for thread in threads:
+        thread.join(support.HANG)
 
 
 class Churn(unittest.TestCase):
@@ -70,6 +85,7 @@ class Churn(unittest.TestCase):
 
     def test_create_and_join(self):
         usage()
+        warm_up_stacks()
         for number in range(ROUNDS):
             self.round()
             if number == 1:
